@@ -1,0 +1,1 @@
+"""HTTP: routes, request and response models, authentication, errors to status."""

@@ -1,0 +1,1 @@
+"""What callers may ask for, and how it is recorded. Not a command line."""

@@ -1,0 +1,1 @@
+"""What takes the money: one port, and a folder for each gateway behind it."""

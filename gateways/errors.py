@@ -1,0 +1,58 @@
+"""How a gateway can disappoint. Adapters translate their library's errors into these at the edge."""
+
+from domain.errors import DomainError, ErrorType
+
+
+class GatewayUnavailable(DomainError):
+    """It could not be asked, or its answer never came: what it did is unknown."""
+
+    type: ErrorType = "payment_gateway_error"
+    code = "gateway_unavailable"
+    retry_after_seconds = 5
+
+
+class GatewayRefused(DomainError):
+    """It understood, and said no: asking again the same way will not help."""
+
+    type: ErrorType = "payment_gateway_error"
+    code = "gateway_refused"
+
+
+class GatewayKeyMismatch(GatewayRefused):
+    """Its idempotency key stands with another request."""
+
+    code = "gateway_key_mismatch"
+
+
+class CheckoutNotOpen(GatewayRefused):
+    """The page is complete or closed already."""
+
+    type: ErrorType = "conflict"
+    code = "checkout_not_open"
+
+
+class PriceUnknown(GatewayRefused):
+    """No such price there."""
+
+    type: ErrorType = "validation_error"
+    code = "price_not_found"
+
+    def __init__(self, price_id: str) -> None:
+        super().__init__(
+            f"The payment gateway knows no active price {price_id!r}; create it there first, or use the id of another.",
+            param="price_id",
+        )
+
+
+class SignatureInvalid(DomainError):
+    """A webhook that nobody we know has signed, or long ago."""
+
+    type: ErrorType = "authentication_error"
+    code = "signature_invalid"
+
+
+class WebhookUnreadable(DomainError):
+    """Signed, but not a webhook of the kind this endpoint takes."""
+
+    type: ErrorType = "validation_error"
+    code = "webhook_unreadable"

@@ -1,0 +1,78 @@
+"""What a gateway tells us, in our words. A notice is hearsay, not a fact: a command decides what it means."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutPaid:
+    """The money is there (or none was due). The authoritative word for a payment's success."""
+
+    checkout_id: str
+    payment_id: str | None  # what the gateway was told: a hint, the store decides
+    amount_minor: int
+    currency: str
+    gateway_payment_id: str | None
+    gateway_subscription_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutProcessing:
+    """The customer is done, the bank is not."""
+
+    checkout_id: str
+    payment_id: str | None
+    gateway_payment_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutFailed:
+    """The bank sent no money after all."""
+
+    checkout_id: str
+    payment_id: str | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutExpired:
+    """The page was closed unpaid."""
+
+    checkout_id: str
+    payment_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptDeclined:
+    """A try to pay failed while the page stays open. It names no checkout, only what the gateway was told."""
+
+    payment_id: str | None
+    attempt_id: str
+    code: str
+    decline_code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Irrelevant:
+    """Nothing that we act on; kept all the same."""
+
+
+Notice = CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutExpired | AttemptDeclined | Irrelevant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One webhook: what came, under which id of the gateway's, and what it says.
+
+    (account, livemode, event_id) names it: the same three come again when the gateway delivers again.
+    """
+
+    account: str
+    livemode: bool
+    event_id: str
+    event_type: str
+    api_version: str
+    created_at: datetime
+    body: bytes
+    notice: Notice

@@ -1,0 +1,84 @@
+"""What the service asks of a gateway, whichever it is."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.product import Price
+from gateways.notices import Delivery, Notice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutOrder:
+    """A page on which one payment is to be paid. `email` is personal: it goes to the gateway and to the vault, nowhere else."""
+
+    payment_id: str
+    project_id: str
+    price_id: str
+    quantity: int
+    recurring: bool
+    email: str | None
+    success_url: str
+    cancel_url: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """The page that the gateway holds open. `url` lets anybody pay: it goes to the caller only."""
+
+    checkout_id: str
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPrice:
+    """A price at the gateway, and what the product behind it is called there."""
+
+    price: Price
+    product_name: str
+    active: bool
+
+
+class Gateway(Protocol):
+    """Raises `GatewayUnavailable` where its answer is unknown or it could not be asked, `GatewayRefused` where it said no."""
+
+    name: str
+
+    def checkout_request(self, order: CheckoutOrder) -> bytes:
+        """The exact request that would open this checkout, API version included. Kept sealed; a retry sends it unchanged."""
+        ...
+
+    async def open_checkout(self, request: bytes, key: str) -> Checkout:
+        """Open the page. The same key and request give the same page for 24 hours (raises `GatewayKeyMismatch` otherwise)."""
+        ...
+
+    async def expire_checkout(self, checkout_id: str, key: str) -> None:
+        """Close the page unpaid. Raises `CheckoutNotOpen` where it is complete or closed already."""
+        ...
+
+    async def read_price(self, price_id: str) -> ListedPrice:
+        """A price as the gateway states it. Raises `PriceUnknown`."""
+        ...
+
+    async def ask(self, checkout_id: str) -> Sequence[Notice]:
+        """What the gateway knows now of a payment whose checkout is known, as the notices that it would send."""
+        ...
+
+    async def find_checkouts(self, payment_id: str, around: datetime) -> Sequence[Checkout]:
+        """Pages opened for this payment around that time, found by paging: for payments whose answer never came."""
+        ...
+
+    def missed(self, since: datetime) -> AsyncIterator[Delivery]:
+        """Deliveries that the gateway made since then, whether they arrived or not, oldest first."""
+        ...
+
+    def read_webhook(self, body: bytes, signature: str) -> Delivery:
+        """A webhook whose signature holds. Raises `SignatureInvalid` or `WebhookUnreadable`; never asks the gateway."""
+        ...
+
+    def reread(self, body: bytes) -> Delivery:
+        """A webhook that was verified when it came, read again from where it was kept."""
+        ...

@@ -1,0 +1,1 @@
+"""What every process stands on, one file per outside thing. Knows no word of the domain."""

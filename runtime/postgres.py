@@ -1,0 +1,63 @@
+"""Postgres: pools for the async side, plain connections for the processes that own their thread, and the wait at the start."""
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import AsyncConnection, Connection
+from psycopg_pool import AsyncConnectionPool
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+class PostgresUnreachable(Exception):
+    """Postgres did not answer in time. The message says where it was looked for and how to start it."""
+
+    def __init__(self, database_url: str, error: Exception) -> None:
+        parts = urlsplit(database_url)
+        super().__init__(
+            f"Postgres does not answer at {parts.hostname or 'the local socket'}:{parts.port or 5432} ({error!s})."
+            " Start it (`make up` starts one, `python -m sandbox postgres` one alone) or set DATABASE_URL."
+        )
+
+
+def pool(database_url: str, *, name: str, size: int, timeout_seconds: float = 5.0) -> Pool:
+    """A pool of autocommit connections, not yet open. A caller waits for one at most `timeout_seconds`."""
+    return AsyncConnectionPool(
+        database_url,
+        kwargs={"autocommit": True, "application_name": f"tillstream {name}", "connect_timeout": 5},
+        min_size=1,
+        max_size=size,
+        timeout=timeout_seconds,
+        name=name,
+        open=False,
+        check=None,
+    )
+
+
+def connect(database_url: str, *, name: str, autocommit: bool = False) -> Connection[Any]:
+    """A connection of one's own."""
+    return psycopg.connect(
+        database_url, autocommit=autocommit, application_name=f"tillstream {name}", connect_timeout=5
+    )
+
+
+def wait_until_ready(database_url: str, timeout_seconds: float = 30.0) -> None:
+    """Return once Postgres answers; raise `PostgresUnreachable` if it does not in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            with psycopg.connect(database_url, connect_timeout=2):
+                return
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise PostgresUnreachable(database_url, error) from error
+            time.sleep(0.2)
+
+
+async def open_pool(opening: Pool, database_url: str, timeout_seconds: float = 30.0) -> None:
+    """Open a pool once Postgres answers; raise `PostgresUnreachable` if it does not in time."""
+    await asyncio.to_thread(wait_until_ready, database_url, timeout_seconds)
+    await opening.open()

@@ -1,0 +1,1 @@
+"""Avro contracts of facts. Request models are in `api/models`."""

@@ -1,0 +1,40 @@
+"""The one table of event types: stable names on the wire, the domain's classes, and the logical topic of each."""
+
+from collections.abc import Mapping
+
+from domain.payment import events as payment
+from domain.project import events as project
+from domain.wallet import events as wallet
+
+EVENTS: Mapping[str, type] = {
+    "payment.initiated": payment.PaymentInitiated,
+    "payment.checkout_opened": payment.PaymentCheckoutOpened,
+    "payment.attempt_failed": payment.PaymentAttemptFailed,
+    "payment.processing": payment.PaymentProcessing,
+    "payment.succeeded": payment.PaymentSucceeded,
+    "payment.failed": payment.PaymentFailed,
+    "payment.canceled": payment.PaymentCanceled,
+    "payment.expired": payment.PaymentExpired,
+    "payment.unconfirmed": payment.PaymentUnconfirmed,
+    "credits.purchased": wallet.CreditsPurchased,
+    "project.registered": project.ProjectRegistered,
+    "project.updated": project.ProjectUpdated,
+    "project.product_added": project.ProductAdded,
+    "project.product_changed": project.ProductChanged,
+    "project.key_issued": project.KeyIssued,
+    "project.key_revoked": project.KeyRevoked,
+}
+
+TOPICS: Mapping[str, str] = {"payment": "payments", "credits": "credits", "project": "projects"}
+
+_NAMES = {cls: name for name, cls in EVENTS.items()}
+
+
+def name_of(event: object) -> str:
+    """The stable name of an event's type: `payment.succeeded`. KeyError where the table lacks it."""
+    return _NAMES[type(event)]
+
+
+def topic_of(event_type: str) -> str:
+    """The logical topic on which an event type is published: `payments` for `payment.succeeded`."""
+    return TOPICS[event_type.partition(".")[0]]
