@@ -24,6 +24,7 @@ class DomainError(Exception):
     type: ErrorType = "conflict"
     code: str = "refused"
     retry_after_seconds: int | None = None  # set where asking again later can help
+    replayed: bool = False  # whether this repeats what was refused before
 
     def __init__(self, message: str, *, param: str | None = None, details: Details | None = None) -> None:
         super().__init__(message)
@@ -34,6 +35,8 @@ class DomainError(Exception):
 
 class Refused(DomainError):
     """A refusal that was recorded under this command before, raised again word for word."""
+
+    replayed = True
 
     def __init__(
         self, type: ErrorType, code: str, message: str, *, param: str | None = None, details: Details | None = None

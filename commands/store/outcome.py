@@ -1,0 +1,41 @@
+"""What a command came to, as the inbox keeps it: the answer, or the refusal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from commands.ports import Answer, Context, IdempotencyKeyReused, Receipt
+from domain.errors import DomainError, Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Exactly one of `answer` and `refusal` is there. `versions` holds the streams that the decision saw or wrote."""
+
+    fingerprint: bytes
+    answer: Answer | None
+    refusal: Mapping[str, Any] | None
+    versions: Mapping[str, int]
+
+    def replay(self, context: Context) -> Receipt:
+        """Give the same answer again, or refuse again in the same words.
+
+        Raises `Refused`, and `IdempotencyKeyReused` where this context asks for something else than was recorded.
+        """
+        if self.fingerprint != context.fingerprint:
+            raise IdempotencyKeyReused
+        if self.refusal is not None:
+            raise Refused(**self.refusal)
+        assert self.answer is not None, "a command came to an answer or to a refusal"
+        return Receipt(self.answer, self.versions, replayed=True)
+
+
+def refusal(error: DomainError) -> Mapping[str, Any]:
+    """A refusal as JSON: what `Refused` needs to say the same again."""
+    return {
+        "type": error.type,
+        "code": error.code,
+        "message": error.message,
+        "param": error.param,
+        "details": dict(error.details),
+    }

@@ -1,0 +1,30 @@
+"""Which outside ids a fact names, so that what the outside says of them finds its stream."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from domain.payment.events import PaymentCheckoutOpened, PaymentProcessing, PaymentSucceeded
+
+
+class Ref(NamedTuple):
+    """An outside id, by the kind of thing it names: `("checkout", "cs_…")`."""
+
+    kind: str
+    value: str
+
+
+def refs(event: object) -> Iterator[Ref]:
+    """The gateway's ids in this event: its checkout, its payment and its subscription, as far as they are known."""
+    match event:
+        case PaymentCheckoutOpened():
+            yield Ref("checkout", event.checkout_id)
+        case PaymentProcessing():
+            yield Ref("checkout", event.checkout_id)
+            if event.gateway_payment_id:
+                yield Ref("gateway_payment", event.gateway_payment_id)
+        case PaymentSucceeded():
+            yield Ref("checkout", event.checkout_id)
+            if event.gateway_payment_id:
+                yield Ref("gateway_payment", event.gateway_payment_id)
+            if event.gateway_subscription_id:
+                yield Ref("gateway_subscription", event.gateway_subscription_id)

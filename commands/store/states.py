@@ -1,0 +1,62 @@
+"""The streams that a decision was promised, folded from their stored facts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from domain.streams import Stream
+from schemas import codec
+
+S = TypeVar("S")
+E = TypeVar("E")
+
+
+class StoredFact(NamedTuple):
+    """A fact as it is read back: its place, and its bytes."""
+
+    stream: str
+    version: int
+    payload: bytes
+
+
+class Folded(NamedTuple):
+    """A stream as it stands. Version 0 and no state: nothing happened yet."""
+
+    state: Any
+    version: int
+
+
+class FoldedStreams:
+    """The `States` of a decision: these streams and no others."""
+
+    def __init__(self, folded: Mapping[str, Folded]) -> None:
+        self._folded = folded
+
+    def __getitem__(self, stream: Stream[S, E]) -> S | None:
+        state: S | None = self._promised(stream.id).state
+        return state
+
+    def version(self, stream_id: str) -> int:
+        return self._promised(stream_id).version
+
+    def versions(self) -> dict[str, int]:
+        """The version of each stream in which something happened."""
+        return {stream_id: folded.version for stream_id, folded in self._folded.items() if folded.version}
+
+    def _promised(self, stream_id: str) -> Folded:
+        assert stream_id in self._folded, f"stream {stream_id} was not promised to this decision: name it in record()"
+        return self._folded[stream_id]
+
+
+def fold(streams: Sequence[Stream[Any, Any]], facts: Iterable[StoredFact]) -> FoldedStreams:
+    """Fold each stream from its facts, which come in order of version (and interleaved as they like)."""
+    kinds = {stream.id: stream.kind for stream in streams}
+    folded = {stream_id: Folded(None, 0) for stream_id in kinds}
+    for fact in facts:
+        event = codec.decode(fact.payload).event
+        # Deciding without a fact that happened could pay twice: code that does not know it must not decide here.
+        assert event is not None, (
+            f"{fact.stream}@{fact.version} is of a type that this version of the code does not know"
+        )
+        state = kinds[fact.stream].evolve(folded[fact.stream].state, event)
+        folded[fact.stream] = Folded(state, fact.version)
+    return FoldedStreams(folded)
