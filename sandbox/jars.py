@@ -1,0 +1,117 @@
+"""Apache Kafka's jars: which they are, pinned with their hashes, and the folder that holds them.
+
+The folder lies in a cache outside the checkout: `$TILLSTREAM_CACHE`, or `tillstream` in `$XDG_CACHE_HOME` or
+`~/.cache`. It appears only when every jar is there and is what is pinned in `jars.sha256` beside this module.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sandbox.errors import SandboxError
+
+PINNED = Path(__file__).with_suffix(".sha256")
+
+_DOWNLOADS_AT_ONCE = 12
+
+
+class JarsUnavailable(SandboxError):
+    """Kafka's jars are not in the cache and could not be fetched, or were not what they should be."""
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One jar: its SHA-256 in hex and its Maven coordinate. As text, its line in `jars.sha256`."""
+
+    sha256: str
+    group: str
+    artifact: str
+    version: str
+
+    @property
+    def filename(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+    def __str__(self) -> str:
+        return f"{self.sha256}  {self.group}:{self.artifact}:{self.version}"
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept between runs and between checkouts."""
+    if chosen := os.environ.get("TILLSTREAM_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "tillstream"
+
+
+def pinned_jars() -> list[Jar]:
+    """The jars that Kafka runs on."""
+    rows = (line.split() for line in PINNED.read_text().splitlines())
+    return [Jar(sha256, *coordinate.split(":")) for sha256, coordinate in rows]
+
+
+def pinned_digest() -> str:
+    """A short name for this version of the list; whatever is made from these jars can carry it."""
+    return hashlib.sha256(PINNED.read_bytes()).hexdigest()[:12]
+
+
+def kafka_jars() -> Path:
+    """Return the folder that holds Kafka's jars, fetching them first if they are not there.
+
+    Safe to call from several processes at once: one fetches, the others wait. Raises JarsUnavailable.
+    """
+    folder = cache_folder() / f"kafka-{pinned_digest()}"
+    if not folder.exists():
+        with _only_one_process(folder.with_suffix(".lock")):
+            if not folder.exists():
+                _fetch_all(pinned_jars(), folder)
+    return folder
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch_all(jars: Sequence[Jar], folder: Path) -> None:
+    """Fetch into a folder beside it, and give that its name when it is complete."""
+    with TemporaryDirectory(dir=folder.parent, prefix="fetching-") as temporary:
+        complete = Path(temporary) / "jars"
+        complete.mkdir()
+        with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as downloads:
+            fetched = downloads.map(lambda jar: _fetch(jar, Path(temporary) / "maven"), jars)
+            for jar, path in zip(jars, fetched, strict=True):
+                path.replace(complete / jar.filename)
+        complete.replace(folder)
+
+
+def _fetch(jar: Jar, repository: Path) -> Path:
+    from sandbox import maven  # Takes half a second to import, and is needed once in a machine's life.
+
+    try:
+        path = maven.download(jar, repository)
+    except (OSError, RuntimeError) as error:
+        raise JarsUnavailable(
+            f"Kafka's jars could not be fetched from Maven Central ({jar.filename}: {error}). They are needed once. "
+            "Connect to the network and try again, or set KAFKA_BOOTSTRAP_SERVERS to a Kafka that runs already."
+        ) from error
+    if (found := sha256(path)) != jar.sha256:
+        raise JarsUnavailable(
+            f"{jar.filename} is not the file that is pinned: its SHA-256 is {found}, not {jar.sha256}. "
+            "Something between here and Maven Central changed it; nothing of it was kept."
+        )
+    return path
+
+
+@contextmanager
+def _only_one_process(lock: Path) -> Iterator[None]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
