@@ -36,6 +36,9 @@ class Context:
         """The context of a later commit of the same command, with an id derived from the first: `…/opened`."""
         return replace(self, command_id=uuid5(self.command_id, name), sealed=())
 
+    def for_project(self, project_id: str) -> "Context":
+        return replace(self, project_id=project_id)
+
     def sealing(self, *records: SealedRecord) -> "Context":
         return replace(self, sealed=(*self.sealed, *records))
 

@@ -74,5 +74,6 @@ class Delivery:
     event_type: str
     api_version: str
     created_at: datetime
+    payment_id: str | None  # whatever the object says of its payment, acted upon or not: whose key seals the body
     body: bytes
     notice: Notice

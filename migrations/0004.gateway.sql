@@ -29,6 +29,8 @@ CREATE TABLE gateway.requests (
     project_id      text        NOT NULL,
     gateway         text        NOT NULL,
     command_id      uuid        NOT NULL,
+    fingerprint     bytea       NOT NULL,
+    request_id      text        NOT NULL,
     idempotency_key text        NOT NULL,
     owner           text        NOT NULL,
     sealed          bytea       NOT NULL,

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from domain.customer import customer_id
-from domain.payment.errors import CheckoutAlreadyOpened, PaymentAlreadySucceeded, PaymentNotCancelable
+from domain.payment.errors import (
+    CheckoutAlreadyOpened,
+    CheckoutNotKnownYet,
+    PaymentAlreadySucceeded,
+    PaymentEnded,
+    PaymentNotCancelable,
+)
 from domain.payment.events import (
     PaymentAttemptFailed,
     PaymentCanceled,
@@ -65,6 +71,12 @@ def open_checkout(payment: Payment, checkout_id: str, expires_at: datetime) -> l
     return [PaymentCheckoutOpened(payment_id=payment.payment_id, checkout_id=checkout_id, expires_at=expires_at)]
 
 
+def check_openable(payment: Payment) -> None:
+    """Whether the gateway may be asked to open its page (again). What ended unpaid stays ended."""
+    if payment.status.ended and payment.status is not Status.SUCCEEDED:
+        raise PaymentEnded(payment)
+
+
 def lose_track(payment: Payment, reason: str) -> list[PaymentEvent]:
     """The gateway did not answer: whether it opened a page is unknown."""
     if payment.status is not Status.INITIATED:
@@ -99,7 +111,9 @@ def check_cancelable(payment: Payment) -> None:
     """Whether the gateway may be asked to close the page. Raises where that cannot help any more."""
     if payment.status is Status.SUCCEEDED:
         raise PaymentAlreadySucceeded(payment.payment_id)
-    if payment.status not in (Status.CANCELED, Status.INITIATED, Status.UNCONFIRMED, Status.CHECKOUT_OPENED):
+    if payment.status in (Status.INITIATED, Status.UNCONFIRMED):
+        raise CheckoutNotKnownYet(payment.payment_id)
+    if payment.status not in (Status.CHECKOUT_OPENED, Status.CANCELED):
         raise PaymentNotCancelable(payment)
 
 

@@ -1,6 +1,6 @@
 """Why something may not be done with a payment."""
 
-from domain.errors import DomainError
+from domain.errors import DomainError, ErrorType
 from domain.payment.state import Payment
 
 
@@ -32,3 +32,60 @@ class CheckoutAlreadyOpened(DomainError):
 
     def __init__(self, payment: Payment) -> None:
         super().__init__(f"Payment {payment.payment_id} already has the checkout {payment.checkout_id}.")
+
+
+class CheckoutNotKnownYet(DomainError):
+    """The gateway was asked to open a page and has not answered: there may be one to close, or not."""
+
+    code = "checkout_not_known_yet"
+    retry_after_seconds = 5
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__(
+            f"Whether the gateway holds a page open for payment {payment_id} is not known yet; ask again in a moment."
+        )
+
+
+class PaymentEnded(DomainError):
+    """It ended unpaid. A customer who still wants to pay needs a new one."""
+
+    code = "payment_ended"
+
+    def __init__(self, payment: Payment) -> None:
+        super().__init__(
+            f"Payment {payment.payment_id} is {payment.status}; start a new one, with a new Idempotency-Key.",
+            details={"status": payment.status.value},
+        )
+
+
+class PaymentUnknown(DomainError):
+    """This project has no such payment."""
+
+    type: ErrorType = "not_found"
+    code = "payment_not_found"
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__(f"This project has no payment {payment_id!r}.", param="payment_id")
+
+
+class SuccessUrlMissing(DomainError):
+    """The gateway must know where to send the customer who has paid."""
+
+    type: ErrorType = "validation_error"
+    code = "success_url_missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Say where the customer goes after paying: send `success_url`, or set one for the project.",
+            param="success_url",
+        )
+
+
+class PriceInactive(DomainError):
+    """The gateway does not sell at this price any more."""
+
+    type: ErrorType = "validation_error"
+    code = "price_inactive"
+
+    def __init__(self, price_id: str) -> None:
+        super().__init__(f"Price {price_id!r} is not active at the gateway; use another.", param="price_id")

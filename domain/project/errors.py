@@ -4,6 +4,16 @@ from domain.errors import DomainError, ErrorType
 from domain.product import Product
 
 
+class ProjectUnknown(DomainError):
+    """No such project was ever registered."""
+
+    type: ErrorType = "not_found"
+    code = "project_not_found"
+
+    def __init__(self, project_id: str) -> None:
+        super().__init__(f"There is no project {project_id!r}.")
+
+
 class ProductUnknown(DomainError):
     """The catalogue has no such product."""
 

@@ -1,0 +1,144 @@
+"""Open the checkout of a recorded payment: ask the gateway as often as it takes, with one request under one key."""
+
+from datetime import timedelta
+
+from commands.open_payments import OpenPayment, OpenPayments
+from commands.ports import Answer, CommandInProgress, Context, Decided, EventStore, Receipt, States
+from domain.errors import DomainError, Refused
+from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout
+from domain.streams import Stream
+from gateways.errors import GatewayKeyMismatch, GatewayRefused, GatewayUnavailable
+from gateways.port import Checkout, Gateway
+from vault.port import Vault
+
+SAME_KEY_FOR = timedelta(hours=23)  # Stripe forgets idempotency keys after 24 hours.
+LEASE_SECONDS = 30.0  # longer than the gateway may take to answer
+ASK_AFTER_EXPIRY = timedelta(minutes=5)
+
+
+async def open_checkout(
+    kept: OpenPayment,
+    context: Context,
+    store: EventStore,
+    gateway: Gateway,
+    vault: Vault,
+    open_payments: OpenPayments,
+) -> Receipt:
+    """Ask the gateway to open the checkout of a recorded payment, with the request and key that were kept for it.
+
+    Raises `CommandInProgress` while another process is doing so.
+    """
+    if not await store.take_lease(context.command_id, LEASE_SECONDS):
+        raise CommandInProgress
+    try:
+        return await _ask(kept, context, store, gateway, vault, open_payments)
+    finally:
+        await store.end_lease(context.command_id)
+
+
+async def answered(context: Context, store: EventStore) -> Receipt | None:
+    """What opening this command's checkout came to before: the receipt, or the gateway's refusal raised again."""
+    receipt = await store.receipt(context.step("opened"))
+    return None if receipt is None else _unless_refused(receipt)
+
+
+async def _ask(
+    kept: OpenPayment,
+    context: Context,
+    store: EventStore,
+    gateway: Gateway,
+    vault: Vault,
+    open_payments: OpenPayments,
+) -> Receipt:
+    payment = await store.load(PAYMENTS.at(kept.payment_id))
+    assert payment is not None, "recorded before the gateway is asked"
+    checkout.check_openable(payment)
+    if context.now - kept.created_at > SAME_KEY_FOR:
+        return await _lose_track(kept, context, store)  # The reconciler looks for it by its id.
+    content = await vault.open_bytes(kept.request)
+    try:
+        opened = await gateway.open_checkout(content["request"].encode(), kept.idempotency_key)
+    except (GatewayUnavailable, GatewayKeyMismatch):
+        return await _lose_track(kept, context, store)
+    except GatewayRefused as refusal:
+        receipt = await _fail(kept, context, store, refusal)
+        await open_payments.close(kept.payment_id, context.now)
+        return _unless_refused(receipt)
+    return await record_opened(kept, opened, context, store, open_payments)
+
+
+async def record_opened(
+    kept: OpenPayment, opened: Checkout, context: Context, store: EventStore, open_payments: OpenPayments
+) -> Receipt:
+    """Record the page that the gateway holds open, with the answer that the caller gets, now and at each retry."""
+    stream = PAYMENTS.at(kept.payment_id)
+
+    def decide(states: States) -> Decided:
+        payment = known(states, stream)
+        facts = checkout.open_checkout(payment, opened.checkout_id, opened.expires_at)
+        return Decided([stream.facts(*facts)], _answer(payment, facts, opened))
+
+    receipt = await store.record(context.step("opened"), [stream], decide)
+    await open_payments.postpone(kept.payment_id, opened.expires_at + ASK_AFTER_EXPIRY, attempts=0)
+    return receipt
+
+
+async def _lose_track(kept: OpenPayment, context: Context, store: EventStore) -> Receipt:
+    stream = PAYMENTS.at(kept.payment_id)
+
+    def decide(states: States) -> Decided:
+        payment = known(states, stream)
+        facts = checkout.lose_track(payment, "the gateway's answer is unknown")
+        return Decided([stream.facts(*facts)], _answer(payment, facts, None))
+
+    receipt = await store.record(context.step("unconfirmed"), [stream], decide)
+    return Receipt(receipt.answer, receipt.versions, replayed=False)
+
+
+async def _fail(kept: OpenPayment, context: Context, store: EventStore, refusal: GatewayRefused) -> Receipt:
+    stream = PAYMENTS.at(kept.payment_id)
+    code = str(refusal.details.get("gateway_code") or refusal.code)
+
+    def decide(states: States) -> Decided:
+        facts = checkout.fail(known(states, stream), code, "the gateway refused to open a checkout")
+        return Decided([stream.facts(*facts)], {"payment_id": kept.payment_id, "refusal": _as_answer(refusal)})
+
+    return await store.record(context.step("opened"), [stream], decide)
+
+
+def known(states: States, stream: Stream[Payment, PaymentEvent]) -> Payment:
+    payment = states[stream]
+    assert payment is not None, "the payment was recorded before"
+    return payment
+
+
+def after(payment: Payment, facts: list[PaymentEvent]) -> Payment:
+    """The payment once these facts have happened to it."""
+    return PAYMENTS.fold(facts, payment) or payment
+
+
+def _answer(payment: Payment, facts: list[PaymentEvent], opened: Checkout | None) -> Answer:
+    return {
+        "payment_id": payment.payment_id,
+        "checkout_session_id": opened.checkout_id if opened else None,
+        "checkout_url": opened.url if opened else None,
+        "payment_type": payment.payment_type,
+        "status": after(payment, facts).status.value,
+    }
+
+
+def _as_answer(refusal: DomainError) -> Answer:
+    return {
+        "type": refusal.type,
+        "code": refusal.code,
+        "message": refusal.message,
+        "param": refusal.param,
+        "details": dict(refusal.details),
+    }
+
+
+def _unless_refused(receipt: Receipt) -> Receipt:
+    """A receipt whose answer is that the gateway refused is raised again, each time alike."""
+    if "refusal" not in receipt.answer:
+        return receipt
+    raise Refused(**receipt.answer["refusal"])

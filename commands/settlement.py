@@ -1,0 +1,102 @@
+"""What a gateway's notice means for a payment and for what it buys, recorded in one commit."""
+
+from typing import Any
+
+from commands.ports import Context, Decided, EventStore, Receipt, States
+from domain.errors import DomainError, ErrorType
+from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout, settlement
+from domain.streams import Stream
+from domain.wallet import WALLETS, purchase, wallet_id
+from gateways.notices import (
+    AttemptDeclined,
+    CheckoutExpired,
+    CheckoutFailed,
+    CheckoutPaid,
+    CheckoutProcessing,
+    Irrelevant,
+    Notice,
+)
+
+
+class NoticeUnmatched(DomainError):
+    """It speaks of a payment that we do not know: not yet, or another service on the same account has made it."""
+
+    type: ErrorType = "not_found"
+    code = "notice_unmatched"
+
+    def __init__(self) -> None:
+        super().__init__("The notice names no payment that is known here.")
+
+
+async def settle(notice: Notice, context: Context, store: EventStore) -> Receipt | None:
+    """Record what a notice means; None where it means nothing to us. Raises `NoticeUnmatched`.
+
+    The context's project is replaced by the payment's: the store decides whose payment it is, not what the notice says.
+    """
+    if isinstance(notice, Irrelevant):
+        return None
+    payment = await _payment(notice, store)
+    stream = PAYMENTS.at(payment.payment_id)
+    wallet = WALLETS.at(wallet_id(payment.project_id, payment.user_id, payment.credit_type))
+    buys_credits = isinstance(notice, CheckoutPaid) and payment.credits > 0
+
+    def decide(states: States) -> Decided:
+        payment = states[stream]
+        assert payment is not None, "found before"
+        facts = [stream.facts(*_meaning(notice, payment))]
+        if buys_credits and facts[0].events:
+            bought = purchase(
+                states[wallet],
+                project_id=payment.project_id,
+                user_id=payment.user_id,
+                credit_type=payment.credit_type,
+                amount=payment.credits,
+                payment_id=payment.payment_id,
+                product_id=payment.product_id,
+            )
+            facts.append(wallet.facts(*bought))
+        return Decided(facts, {"payment_id": payment.payment_id})
+
+    streams: list[Stream[Any, Any]] = [stream, wallet] if buys_credits else [stream]
+    return await store.record(context.for_project(payment.project_id), streams, decide)
+
+
+async def _payment(notice: Notice, store: EventStore) -> Payment:
+    """By the checkout, which only the store can name; before that is known, by what the gateway was told."""
+    payment_id = None
+    if not isinstance(notice, AttemptDeclined | Irrelevant):
+        payment_id = await store.find("checkout", notice.checkout_id)
+    if payment_id is None and not isinstance(notice, Irrelevant):
+        payment_id = notice.payment_id
+    if payment_id is None:
+        raise NoticeUnmatched
+    payment = await store.load(PAYMENTS.at(payment_id))
+    if payment is None:
+        raise NoticeUnmatched
+    return payment
+
+
+def _meaning(notice: Notice, payment: Payment) -> list[PaymentEvent]:
+    match notice:
+        case CheckoutPaid():
+            return settlement.succeed(
+                payment,
+                amount_minor=notice.amount_minor,
+                currency=notice.currency,
+                checkout_id=notice.checkout_id,
+                gateway_payment_id=notice.gateway_payment_id,
+                gateway_subscription_id=notice.gateway_subscription_id,
+            )
+        case AttemptDeclined():
+            return checkout.decline(payment, notice.attempt_id, notice.code, notice.decline_code)
+        case Irrelevant():
+            return []
+    if payment.checkout_id not in (None, notice.checkout_id):
+        return []  # Money is taken from any page; the end of another page is not the end of this payment.
+    match notice:
+        case CheckoutProcessing():
+            return settlement.process(payment, notice.checkout_id, notice.gateway_payment_id)
+        case CheckoutFailed():
+            return checkout.fail(payment, notice.code, notice.reason)
+        case CheckoutExpired():
+            return checkout.expire(payment, "the checkout closed unpaid")
