@@ -1,0 +1,190 @@
+"""Facts to bytes and back: Avro in the Confluent wire format (a zero byte, the schema's id in four bytes, the record)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from io import BytesIO
+from struct import Struct
+from typing import Any, NamedTuple, cast
+
+import fastavro
+
+from schemas.contracts import Contract, Schema, contracts, newest
+from schemas.names import EVENTS
+from schemas.times import to_micros
+
+MAX_LONG = 2**53 - 1  # The greatest whole number that JavaScript holds exactly: its readers throw beyond it.
+MAX_INT = 2**31 - 1
+
+_FRAME = Struct(">BI")
+_TIMESTAMP = {"type": "long", "logicalType": "timestamp-micros"}
+
+
+class SchemaUnknown(Exception):
+    """A value was written with a schema that this checkout does not have: a newer version of the service wrote it."""
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__(
+            f"No record in schemas/ has the id {schema_id}: a newer version of the service wrote this fact; deploy it here too."
+        )
+        self.schema_id = schema_id
+
+
+class ValueUnreadable(Exception):
+    """These bytes are no fact of ours: not framed, cut off, or not the record that their schema id names."""
+
+
+class NumberTooLarge(ValueError):
+    """A number does not fit its Avro type, or would not survive a reader in JavaScript."""
+
+    def __init__(self, event_type: str, field: str, number: int, limit: int) -> None:
+        super().__init__(
+            f"{event_type}: {field} is {number}, but must lie within ±{limit} so that every reader gets it whole."
+        )
+
+
+class Decoded(NamedTuple):
+    """A value as this code understands it. `event` is the domain's dataclass; None where its type is not known here."""
+
+    type: str
+    event: object | None
+    actor: str
+
+
+def encode(event: object, actor: str) -> tuple[int, bytes]:
+    """The newest record of an event: its schema id, and the bytes that are stored, hashed and published.
+
+    Raises `NumberTooLarge`; TypeError for a time without a zone; KeyError for a class that `schemas/names.py` lacks.
+    """
+    return _writers()[type(event)].write(event, actor)
+
+
+def decode(value: bytes) -> Decoded:
+    """The event in a value of any version. What this code does not know is dropped, what is missing gets its default.
+
+    Raises `SchemaUnknown` or `ValueUnreadable`.
+    """
+    reader, record = _read(value)
+    return Decoded(reader.event_type, reader.event(record), record["actor"])
+
+
+def read_record(value: bytes) -> dict[str, Any]:
+    """The record in a value just as its writer wrote it, `actor` first. Raises `SchemaUnknown` or `ValueUnreadable`."""
+    return _read(value)[1]
+
+
+def schema_id_of(value: bytes) -> int:
+    """The id in a value's frame. Raises `ValueUnreadable` where there is no frame."""
+    if len(value) <= _FRAME.size or value[0] != 0:
+        raise ValueUnreadable(
+            "A fact begins with a zero byte, a schema id in four bytes and a record; this value does not."
+        )
+    schema_id: int = _FRAME.unpack_from(value)[1]
+    return schema_id
+
+
+def _read(value: bytes) -> tuple["_Reader", dict[str, Any]]:
+    schema_id = schema_id_of(value)
+    reader = _readers().get(schema_id)
+    if reader is None:
+        raise SchemaUnknown(schema_id)
+    return reader, reader.read(value)
+
+
+@cache
+def _writers() -> Mapping[type, "_Writer"]:
+    current = newest(contracts().values())
+    return {cls: _Writer(cls, current[event_type]) for event_type, cls in EVENTS.items()}
+
+
+@cache
+def _readers() -> Mapping[int, "_Reader"]:
+    current = newest(contracts().values())
+    return {id: _Reader(contract, current[contract.record.event_type]) for id, contract in contracts().items()}
+
+
+class _Writer:
+    """Writes one class's events. What its schema asks of each field is worked out once, here."""
+
+    def __init__(self, cls: type, contract: Contract) -> None:
+        self._event_type = contract.record.event_type
+        self._id = contract.id
+        self._schema = contract.record.schema
+        self._frame = _FRAME.pack(0, contract.id)
+        self._names = tuple(field.name for field in fields(cls))
+        self._times = tuple(_fields_of(self._schema, _TIMESTAMP))
+        self._limits = {
+            **dict.fromkeys(_fields_of(self._schema, "int"), MAX_INT),
+            **dict.fromkeys(_fields_of(self._schema, "long"), MAX_LONG),
+            **dict.fromkeys(self._times, MAX_LONG),
+        }
+
+    def write(self, event: object, actor: str) -> tuple[int, bytes]:
+        record = {name: getattr(event, name) for name in self._names}
+        record["actor"] = actor
+        for name in self._times:
+            if record[name] is not None:
+                record[name] = to_micros(record[name])
+        for name, limit in self._limits.items():
+            if record[name] is not None and not -limit <= record[name] <= limit:
+                raise NumberTooLarge(self._event_type, name, record[name], limit)
+        buffer = BytesIO()
+        buffer.write(self._frame)
+        fastavro.schemaless_writer(buffer, self._schema, record)
+        return self._id, buffer.getvalue()
+
+
+class _Reader:
+    """Reads one schema's values into the class of its event type, as that class is today."""
+
+    def __init__(self, contract: Contract, current: Contract) -> None:
+        self.event_type = contract.record.event_type
+        self._schema = contract.record.schema
+        self._cls = EVENTS.get(self.event_type)
+        known = {field.name for field in fields(self._cls)} if self._cls else set()
+        written = contract.record.fields.keys()
+        self._dropped = tuple(written - known)
+        self._arrays = tuple(name for name in _fields_of(self._schema, "array") if name in known)
+        self._defaults = {
+            name: _frozen(field["default"])
+            for name, field in current.record.fields.items()
+            if name in known - written and "default" in field
+        }
+
+    def read(self, value: bytes) -> dict[str, Any]:
+        buffer = BytesIO(value)
+        buffer.seek(_FRAME.size)
+        try:
+            record = cast(dict[str, Any], fastavro.schemaless_reader(buffer, self._schema, None))
+        except Exception as error:  # Whatever rotten bytes lead it to: EOFError, IndexError, UnicodeDecodeError, …
+            raise ValueUnreadable(f"These bytes are no record of {self.event_type}: {error!r}.") from error
+        if buffer.tell() != len(value):
+            raise ValueUnreadable(f"There are bytes behind the record of {self.event_type}.")
+        return record
+
+    def event(self, record: Mapping[str, Any]) -> object | None:
+        if self._cls is None:
+            return None
+        arguments = {**self._defaults, **record}
+        for name in self._dropped:
+            del arguments[name]
+        for name in self._arrays:
+            arguments[name] = tuple(arguments[name])
+        event: object = self._cls(**arguments)
+        return event
+
+
+def _fields_of(schema: Schema, wanted: Any) -> Iterator[str]:
+    """Names of the fields of one type, be they optional or not. `wanted`: `"int"`, `"array"`, or a logical type's schema."""
+    for field in schema["fields"]:
+        branches = field["type"] if isinstance(field["type"], list) else [field["type"]]
+        if any(branch == wanted or (isinstance(branch, dict) and _plain(branch) == wanted) for branch in branches):
+            yield field["name"]
+
+
+def _plain(branch: Schema) -> Any:
+    return branch["type"] if "logicalType" not in branch else branch
+
+
+def _frozen(default: Any) -> Any:
+    return tuple(default) if isinstance(default, list) else default
