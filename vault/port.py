@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.errors import DomainError, ErrorType
+
 
 @dataclass(frozen=True, slots=True)
 class SealedRecord:
@@ -21,12 +23,15 @@ class SealedRecord:
 
 
 class Vault(Protocol):
-    """Seals and opens. Contents are JSON objects of strings."""
+    """Seals and opens. Contents are JSON objects of strings. Raises `VaultUnavailable` where its memory does not answer."""
 
     async def seal(
         self, owner: str, kind: str, id: str, content: Mapping[str, str], expires_at: datetime | None = None
     ) -> SealedRecord:
-        """Seal under the owner's data key, which is made at its first use. Writes no record: a commit takes it along."""
+        """Seal under the owner's data key, which is made at its first use. Writes no record: a commit takes it along.
+
+        Raises `Shredded` for an owner whose key was shredded: what is new of them is sealed for somebody else, or not at all.
+        """
         ...
 
     async def put(self, record: SealedRecord) -> None:
@@ -49,6 +54,23 @@ class Vault(Protocol):
         """Destroy the owner's data key: nothing sealed with it can ever be read again."""
         ...
 
+    async def forget_expired(self, limit: int) -> int:
+        """Delete records that have expired, at most `limit` of them. How many there were."""
+        ...
+
 
 class Shredded(Exception):
     """The owner's data key is gone, on purpose."""
+
+
+class VaultUnavailable(DomainError):
+    """Postgres does not answer: nothing can be sealed or opened for now."""
+
+    type: ErrorType = "system_error"
+    code = "vault_unavailable"
+    retry_after_seconds = 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What is personal cannot be sealed or opened for the moment; ask again soon with the same Idempotency-Key."
+        )
