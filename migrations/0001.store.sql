@@ -3,13 +3,14 @@
 CREATE SCHEMA store;
 
 -- One row per command: what it was, and what it came to (an answer or a refusal). Kept as the only record of an Idempotency-Key.
+-- `json`, not `jsonb`: what is answered again is the same text, members in the same order.
 CREATE TABLE store.inbox (
     command_id   uuid        PRIMARY KEY,
     project_id   text        NOT NULL,
     fingerprint  bytea       NOT NULL,
-    answer       jsonb,
-    refusal      jsonb,
-    versions     jsonb       NOT NULL,
+    answer       json,
+    refusal      json,
+    versions     json        NOT NULL,
     recorded_at  timestamptz NOT NULL,
     lease_until  timestamptz,
     CONSTRAINT inbox_answer_or_refusal CHECK ((answer IS NULL) <> (refusal IS NULL))
