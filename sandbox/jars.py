@@ -65,7 +65,7 @@ def kafka_jars() -> Path:
 
     Safe to call from several processes at once: one fetches, the others wait. Raises JarsUnavailable.
     """
-    folder = cache_folder() / f"kafka-{pinned_digest()}"
+    folder = _folder()
     if not folder.exists():
         with _only_one_process(folder.with_suffix(".lock")):
             if not folder.exists():
@@ -73,10 +73,19 @@ def kafka_jars() -> Path:
     return folder
 
 
+def are_here() -> bool:
+    """Say whether `kafka_jars` will answer without the network."""
+    return _folder().exists()
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder() -> Path:
+    return cache_folder() / f"kafka-{pinned_digest()}"
 
 
 def _fetch_all(jars: Sequence[Jar], folder: Path) -> None:

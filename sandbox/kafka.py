@@ -8,6 +8,7 @@ import base64
 import os
 import shutil
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ _JAVA_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
 
-_SETTINGS = {
+SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
@@ -92,7 +93,7 @@ class Kafka:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = [*_java(), "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
         command = [*tool, "--config", str(self._settings_for(new))]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
             raise SandboxError(f"Kafka's data folder could not be made: {done.stderr.strip() or done.stdout.strip()}")
         new.rename(self._data)
@@ -100,7 +101,7 @@ class Kafka:
     def _settings_for(self, data: Path) -> Path:
         """Write the settings file for a data folder, beside it."""
         settings = {
-            **_SETTINGS,
+            **SETTINGS,
             "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{self._controller_port}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
             "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
@@ -126,14 +127,18 @@ def is_trained() -> bool:
     return _start_up_cache().exists()
 
 
+def training() -> Part:
+    """Making the start-up cache, as something to run beside the rest."""
+    return Part(name="kafka-training", command=lambda: [sys.executable, "-m", "sandbox", "train"])
+
+
 def train() -> None:
     """Make the start-up cache: start a broker on a folder of its own, use it a little, and keep what it loaded.
 
-    Takes some ten seconds of one core. A broker that finds no cache, or one of another Java, starts all the same.
+    Takes some 15 seconds of one core. A broker that finds no cache, or one of another Java, starts all the same.
     """
-    cache = _start_up_cache()
-    new = cache.with_suffix(f".{os.getpid()}")
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=cache_folder(), prefix="training-") as folder:
+        new = Path(folder) / "new.aot"
         broker = Kafka(Path(folder), free_port(), free_port())
         *java, main_class, settings = broker.part().command()
         process = subprocess.Popen(
@@ -143,10 +148,11 @@ def train() -> None:
         )
         try:
             _use(broker, process)
-        finally:
-            process.terminate()
+            process.terminate()  # Java writes the cache when it ends.
             process.wait()
-    new.replace(cache)
+        finally:
+            process.kill()
+        new.replace(_start_up_cache())
 
 
 def _use(broker: Kafka, process: "subprocess.Popen[bytes]") -> None:

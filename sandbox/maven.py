@@ -4,6 +4,7 @@
 version wanted, run it, look at the difference.
 """
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,4 +42,4 @@ def _context(repository: Path) -> MavenContext:
 
 
 if __name__ == "__main__":
-    print(*resolve(), sep="\n")
+    sys.stdout.writelines(f"{jar}\n" for jar in resolve())

@@ -127,7 +127,8 @@ def _binary(name: str) -> str:
 
 
 def _run(command: Sequence[str], stdin: str = "") -> None:
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    in_english = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, check=False, input=stdin, capture_output=True, text=True, env=in_english)
     if done.returncode != 0:
         raise SandboxError(f"PostgreSQL's data folder could not be made: {done.stderr.strip() or done.stdout.strip()}")
 

@@ -71,7 +71,7 @@ class Supervisor:
         child = self._spawn(part)
         deadline = time.monotonic() + part.ready_within_seconds
         while (exit_code := child.exit_code()) is None and time.monotonic() < deadline:
-            self._pause_between_looks()
+            self.wait_a_moment()
         child.kill()
         if exit_code is None:
             raise self._failed(child, f"did not finish within {part.ready_within_seconds:g} seconds")
@@ -123,6 +123,11 @@ class Supervisor:
         if self.failure is not None:
             raise self.failure
 
+    def wait_a_moment(self) -> None:
+        """Sleep as long as lies between two looks at something. Raises when the run has ended or is to end."""
+        if self._ended.wait(_LOOK_EVERY_SECONDS):
+            raise self.failure or StopAsked
+
     def _side_by_side(self, bring_up: Callable[[Part], None], parts: Iterable[Part]) -> None:
         pending = {_in_thread(bring_up, part) for part in parts}
         while pending:
@@ -140,7 +145,7 @@ class Supervisor:
                 raise self._failed(child, f"did not come up ({_how(exit_code)})")
             if time.monotonic() > deadline:
                 raise self._failed(child, f"was not ready within {part.ready_within_seconds:g} seconds")
-            self._pause_between_looks()
+            self.wait_a_moment()
         child.watched = True
 
     def _spawn(self, part: Part) -> Child:
@@ -202,10 +207,6 @@ class Supervisor:
                     child.watched = False
             for child in reversed(children):
                 child.stop(self._hurry)
-
-    def _pause_between_looks(self) -> None:
-        if self._ended.wait(_LOOK_EVERY_SECONDS):
-            raise self.failure or StopAsked
 
     def _log(self, part: Part) -> Path:
         return self._logs / f"{part.name}.log"
