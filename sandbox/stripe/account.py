@@ -1,0 +1,54 @@
+"""One Stripe account in test mode: what every call, page and deed has at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.stripe.agenda import Agenda
+from sandbox.stripe.clock import Clock
+from sandbox.stripe.deliveries import Deliveries
+from sandbox.stripe.faults import Faults
+from sandbox.stripe.idempotency import Idempotency
+from sandbox.stripe.store import Store
+
+API_VERSION = "2026-10-28.endive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How one look-alike is set up. Times are real seconds."""
+
+    data: Path
+    base_url: str  # Where a browser finds the checkout page
+    api_key: str
+    webhook_secret: str
+    webhook_url: str | None = None
+    api_version: str = API_VERSION  # The account's; a request may name another
+    retry_minute_seconds: float = 2.0  # How long a minute between two attempts of a webhook lasts here
+    settlement_seconds: float = 5.0  # From a bank debit's mandate to its outcome; days at the real Stripe
+    booking_seconds: float = 1.0  # From a charge to its balance transaction
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The API call behind an event; both None when Stripe acted by itself."""
+
+    request_id: str | None = None
+    idempotency_key: str | None = None
+
+
+STRIPE_ITSELF = Cause()
+
+
+class Account:
+    """Objects, clock, agenda, deliveries, answers and faults of one account."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings.data)
+        self.clock = Clock(self.store)
+        self.agenda = Agenda(self.store, self.clock)
+        self.deliveries = Deliveries(self.store, self.clock, settings.retry_minute_seconds)
+        self.idempotency = Idempotency(self.store, self.clock)
+        self.faults = Faults()

@@ -1,0 +1,243 @@
+"""Control calls under /sandbox, for programs and tests: what Stripe has no call for. No key is asked for. JSON in and out.
+
+| call | body | answer |
+|---|---|---|
+| `GET /sandbox/health` | | 200 `{"status": "ok"}` |
+| `GET /sandbox` | | this table |
+| `POST /sandbox/checkout/{id}/pay` | one of `card_number` (with `exp_month`, `exp_year`, `cvc` where wanted), `iban`, \
+`routing_number` + `account_number`, or nothing where nothing is due; `email`, `name`; `settle_after_seconds` for a debit \
+| the outcome, or Stripe's error (402 when declined) |
+| `POST /sandbox/checkout/{id}/authenticate` | `{"outcome": "approve"}` or `"fail"` | the outcome, or Stripe's error |
+| `POST /sandbox/checkout/{id}/settle` | `{"outcome": "succeed"}` or `"fail"` | the outcome of the debit |
+| `POST /sandbox/checkout/{id}/expire` | | the session expires as if its time had come |
+| `GET /sandbox/clock` | | `{"now", "offset_seconds"}` |
+| `POST /sandbox/clock` | `{"advance_seconds": n}` or `{"offset_seconds": n}` | the same; what is due then happens |
+| `GET /sandbox/counts` | | `{"checkout_sessions", "payment_intents", "charges", "events"}`: how many there really are |
+| `GET /sandbox/deliveries` | query `state`, `event` | `{"held", "deliveries": [{"id", "event", "type", "endpoint", \
+"state", "attempts", "due", "outcome"}]}` |
+| `POST /sandbox/deliveries/hold` | | nothing is sent from now on |
+| `POST /sandbox/deliveries/release` | `{"order": "made", "reversed" or "shuffled", "seed": n, "copies": n}` | sends what \
+waits one after another, then lets go: `{"sent": [{"event", "type", "outcomes"}]}` |
+| `POST /sandbox/deliveries/drop` | `{"types": […]}`, `{"event": id}` or nothing: all | loses what waits: \
+`{"dropped": [event ids]}` |
+| `POST /sandbox/events/{id}/deliver` | `{"copies": n}` | sends it again, n at once: `{"outcomes": […]}` |
+| `GET /sandbox/faults` | | `{"faults": […]}` still to come, `{"kinds": {…}}` |
+| `POST /sandbox/faults` | `{"kind", "path" (may hold *), "method", "times", "seconds"}` | the next calls go wrong |
+| `DELETE /sandbox/faults` | | no fault any more |
+
+The outcome of a payment is `{"id", "status": "complete", "requires_action" or "open", "payment_status", "payment_intent", \
+"payment_intent_status"}`. The outcome of a delivery is a status such as `"200"`, or the name of a network error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from sandbox.stripe.account import Account
+from sandbox.stripe.errors import StripeRefusal
+from sandbox.stripe.faults import KINDS, Fault
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.means import read_means
+from sandbox.stripe.paying import authenticate, awaits_authentication, pay, settle
+from sandbox.stripe.resources import checkout_sessions
+from sandbox.stripe.resources.payment_methods import payer_of
+from sandbox.stripe.store import JsonObject
+
+COUNTED = {
+    "checkout_sessions": "checkout.session",
+    "payment_intents": "payment_intent",
+    "charges": "charge",
+    "events": "event",
+}
+
+
+@dataclass(frozen=True)
+class ControlCall:
+    """One control call: the id in its address (or ""), and the JSON that was sent with it."""
+
+    account: Account
+    id: str
+    told: JsonObject
+
+    def number(self, name: str, otherwise: float) -> float:
+        value = self.told.get(name, otherwise)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise StripeRefusal(400, f"{name} must be a number.", param=name)
+        return value
+
+    def outcome(self, good: str, bad: str) -> bool:
+        if self.told.get("outcome") not in (good, bad):
+            raise StripeRefusal(400, f"Say what happens: outcome must be {good} or {bad}.", param="outcome")
+        return bool(self.told["outcome"] == good)
+
+
+Handler = Callable[[ControlCall], Awaitable[JsonObject]]
+
+
+# Paying, as a program does it.
+
+
+async def pay_checkout(call: ControlCall) -> JsonObject:
+    account = call.account
+    session = account.store.get("checkout.session", call.id)
+    typed = {name: str(value) for name, value in call.told.items()}
+    payer = payer_of(session, typed.get("email"), typed.get("name"))
+    wait = call.number("settle_after_seconds", account.settings.settlement_seconds)
+    with account.store.transaction():
+        return outcome(account, pay(account, call.id, read_means(typed, account.clock.month()), payer, wait))
+
+
+async def authenticate_checkout(call: ControlCall) -> JsonObject:
+    approved = call.outcome("approve", "fail")
+    with call.account.store.transaction():
+        return outcome(call.account, authenticate(call.account, call.id, approved))
+
+
+async def settle_checkout(call: ControlCall) -> JsonObject:
+    good = call.outcome("succeed", "fail")
+    with call.account.store.transaction():
+        return outcome(call.account, settle(call.account, call.id, good))
+
+
+async def expire_checkout(call: ControlCall) -> JsonObject:
+    with call.account.store.transaction():
+        checkout_sessions.expire_when_due(call.account, call.id)
+        return outcome(call.account, call.account.store.get("checkout.session", call.id))
+
+
+def outcome(account: Account, session: JsonObject) -> JsonObject:
+    intent = account.store.find(session["payment_intent"]) if session["payment_intent"] else None
+    return {
+        "id": session["id"],
+        "status": "requires_action" if awaits_authentication(account, session) else session["status"],
+        "payment_status": session["payment_status"],
+        "payment_intent": session["payment_intent"],
+        "payment_intent_status": None if intent is None else intent["status"],
+    }
+
+
+# Time, counts, deliveries, faults.
+
+
+async def read_clock(call: ControlCall) -> JsonObject:
+    return {"now": call.account.clock.now(), "offset_seconds": call.account.clock.offset_seconds}
+
+
+async def set_clock(call: ControlCall) -> JsonObject:
+    offset = call.number("offset_seconds", call.account.clock.offset_seconds)
+    call.account.clock.set_offset(offset + call.number("advance_seconds", 0))
+    call.account.agenda.look_again()
+    call.account.deliveries.look_again()
+    return await read_clock(call)
+
+
+async def count(call: ControlCall) -> JsonObject:
+    return {name: call.account.store.count(kind) for name, kind in COUNTED.items()}
+
+
+async def list_deliveries(call: ControlCall) -> JsonObject:
+    found = call.account.deliveries.listed(call.told.get("state"), call.told.get("event"))
+    return {"held": call.account.deliveries.held, "deliveries": found}
+
+
+async def hold_deliveries(call: ControlCall) -> JsonObject:
+    call.account.deliveries.hold()
+    return {"held": True}
+
+
+async def release_deliveries(call: ControlCall) -> JsonObject:
+    order = str(call.told.get("order", "made"))
+    if order not in ("made", "reversed", "shuffled"):
+        raise StripeRefusal(400, "order must be one of made, reversed, shuffled.", param="order")
+    seed, copies = call.number("seed", 0), call.number("copies", 1)
+    return {"sent": await call.account.deliveries.release(order, int(seed), int(copies))}
+
+
+async def drop_deliveries(call: ControlCall) -> JsonObject:
+    return {"dropped": call.account.deliveries.drop(call.told.get("types"), call.told.get("event"))}
+
+
+async def deliver_again(call: ControlCall) -> JsonObject:
+    call.account.store.get("event", call.id)
+    return {"outcomes": await call.account.deliveries.repeat(call.id, int(call.number("copies", 1)))}
+
+
+async def list_faults(call: ControlCall) -> JsonObject:
+    return {"faults": call.account.faults.open(), "kinds": KINDS}
+
+
+async def order_fault(call: ControlCall) -> JsonObject:
+    try:
+        call.account.faults.order(Fault(**call.told))
+    except TypeError as error:
+        raise StripeRefusal(400, f"A fault is kind, path, method, times and seconds: {error}") from error
+    return await list_faults(call)
+
+
+async def clear_faults(call: ControlCall) -> JsonObject:
+    call.account.faults.clear()
+    return await list_faults(call)
+
+
+async def tell_health(_call: ControlCall) -> JsonObject:
+    return {"status": "ok"}
+
+
+ORDERS: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/sandbox/health", tell_health),
+    ("POST", "/sandbox/checkout/{id}/pay", pay_checkout),
+    ("POST", "/sandbox/checkout/{id}/authenticate", authenticate_checkout),
+    ("POST", "/sandbox/checkout/{id}/settle", settle_checkout),
+    ("POST", "/sandbox/checkout/{id}/expire", expire_checkout),
+    ("GET", "/sandbox/clock", read_clock),
+    ("POST", "/sandbox/clock", set_clock),
+    ("GET", "/sandbox/counts", count),
+    ("GET", "/sandbox/deliveries", list_deliveries),
+    ("POST", "/sandbox/deliveries/hold", hold_deliveries),
+    ("POST", "/sandbox/deliveries/release", release_deliveries),
+    ("POST", "/sandbox/deliveries/drop", drop_deliveries),
+    ("POST", "/sandbox/events/{id}/deliver", deliver_again),
+    ("GET", "/sandbox/faults", list_faults),
+    ("POST", "/sandbox/faults", order_fault),
+    ("DELETE", "/sandbox/faults", clear_faults),
+)
+
+
+def routes(account: Account) -> list[Route]:
+    orders = [Route(path, _serve(account, handle), methods=[method]) for method, path, handle in ORDERS]
+    return [Route("/sandbox", _explain), *orders]
+
+
+async def _explain(_request: Request) -> Response:
+    return PlainTextResponse(__doc__ or "")
+
+
+def _serve(account: Account, handle: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        try:
+            told = await _told(request)
+            return JSONResponse(await handle(ControlCall(account, request.path_params.get("id", ""), told)))
+        except StripeRefusal as refusal:
+            return JSONResponse(refusal.body, refusal.status, {"Request-Id": new_id("req")})
+
+    return serve
+
+
+async def _told(request: Request) -> JsonObject:
+    """The JSON that was sent, an empty body being `{}`; of a GET, its query."""
+    if request.method == "GET":
+        return dict(request.query_params)
+    try:
+        told: Any = json.loads(await request.body() or b"{}")
+    except ValueError as error:
+        raise StripeRefusal(400, "The body is not JSON.") from error
+    if not isinstance(told, dict):
+        raise StripeRefusal(400, "The body must be a JSON object.")
+    return told

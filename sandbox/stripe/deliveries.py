@@ -1,0 +1,252 @@
+"""Webhooks on their way: signed, retried, kept over a restart; and held, repeated or lost when a test wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import random
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import httpx
+
+from sandbox.stripe.clock import Clock
+from sandbox.stripe.ids import random_text
+from sandbox.stripe.store import JsonObject, Store
+
+TABLES = """
+create table if not exists deliveries (
+    id integer primary key autoincrement,
+    event text not null,
+    type text not null,
+    endpoint text not null,
+    body text not null,
+    state text not null,
+    attempts integer not null default 0,
+    due real not null,
+    outcome text
+);
+create index if not exists deliveries_waiting on deliveries (due) where state = 'waiting';
+create index if not exists deliveries_by_event on deliveries (event);
+"""
+
+RETRY_MINUTES = (1, 5, 25)
+TIMEOUT_SECONDS = 10.0
+AT_ONCE = 8
+LONGEST_SLEEP_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event on its way to one endpoint. State: waiting, delivered, failed (given up) or dropped."""
+
+    id: int
+    event: str
+    type: str
+    endpoint: str
+    body: str
+    state: str
+    attempts: int
+    due: float
+    outcome: str | None  # What the endpoint answered last, as a status or as the error met
+
+    def shown(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "body"}
+
+
+class Deliveries:
+    """Sends what is waiting, oldest first, several at once; an endpoint that does not answer 2xx is tried again.
+
+    `minute_seconds` is how long one of Stripe's minutes lasts here, so that a retry is seen within seconds.
+    """
+
+    def __init__(self, store: Store, clock: Clock, minute_seconds: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._minute_seconds = minute_seconds
+        self._changed = asyncio.Event()
+        self._under_way: dict[int, asyncio.Task[str]] = {}
+        store.connection.executescript(TABLES)
+
+    # Writing down what is to be sent. Called in the transaction that makes the event.
+
+    def announce(self, event: JsonObject) -> int:
+        """Address an event to every endpoint that wants its type. Returns how many do."""
+        enabled = self._store.every("webhook_endpoint", status="enabled")
+        endpoints = [endpoint for endpoint in enabled if wants(endpoint, event["type"])]
+        for endpoint in endpoints:
+            addressed = event | {"api_version": endpoint["api_version"], "pending_webhooks": len(endpoints)}
+            self._store.connection.execute(
+                "insert into deliveries (event, type, endpoint, body, state, due) values (?, ?, ?, ?, 'waiting', ?)",
+                (event["id"], event["type"], endpoint["id"], json.dumps(addressed, indent=2), self._clock.now()),
+            )
+        self.look_again()
+        return len(endpoints)
+
+    def look_again(self) -> None:
+        """Something is waiting that was not before."""
+        self._changed.set()
+
+    # Sending.
+
+    async def run(self) -> None:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            while True:
+                self._changed.clear()
+                self._start_what_is_due(client)
+                await self._sleep()
+
+    def _start_what_is_due(self, client: httpx.AsyncClient) -> None:
+        if self.held:
+            return
+        room = AT_ONCE - len(self._under_way)
+        for delivery in self._select(
+            "state = 'waiting' and due <= ? order by id limit ?", self._clock.now(), 2 * AT_ONCE
+        ):
+            if room > 0 and delivery.id not in self._under_way:
+                room -= 1
+                task = asyncio.create_task(self._send(client, delivery))
+                self._under_way[delivery.id] = task
+                task.add_done_callback(partial(self._arrived, delivery.id))
+
+    def _arrived(self, id: int, task: asyncio.Task[str]) -> None:
+        task.result()
+        del self._under_way[id]
+        self.look_again()
+
+    async def _sleep(self) -> None:
+        row = self._store.connection.execute("select min(due) from deliveries where state = 'waiting'").fetchone()
+        wait = LONGEST_SLEEP_SECONDS if row[0] is None or self.held else row[0] - self._clock.now()
+        if self._under_way:
+            wait = LONGEST_SLEEP_SECONDS
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), max(0.001, min(wait, LONGEST_SLEEP_SECONDS)))
+
+    async def _send(self, client: httpx.AsyncClient, delivery: Delivery) -> str:
+        """One attempt, and what came of it."""
+        endpoint = self._store.find(delivery.endpoint)
+        if endpoint is None:
+            outcome = "endpoint deleted"
+            self._write_down(delivery, "dropped", outcome)
+            return outcome
+        secret = self._store.hidden(delivery.endpoint)["secret"]
+        outcome = await post(client, endpoint["url"], delivery.body, secret)
+        with self._store.transaction():
+            if outcome.startswith("2"):
+                self._write_down(delivery, "delivered", outcome)
+                self._count_down(delivery.event)
+            else:
+                self._try_again(delivery, outcome)
+        return outcome
+
+    def _try_again(self, delivery: Delivery, outcome: str) -> None:
+        if delivery.attempts >= len(RETRY_MINUTES):
+            self._write_down(delivery, "failed", outcome)
+            return
+        due = self._clock.now() + RETRY_MINUTES[delivery.attempts] * self._minute_seconds
+        self._write_down(delivery, "waiting", outcome, due)
+
+    def _write_down(self, delivery: Delivery, state: str, outcome: str, due: float | None = None) -> None:
+        self._store.connection.execute(
+            "update deliveries set state = ?, outcome = ?, attempts = ?, due = ? where id = ?",
+            (state, outcome, delivery.attempts + 1, due if due is not None else delivery.due, delivery.id),
+        )
+
+    def _count_down(self, event_id: str) -> None:
+        event = self._store.find(event_id)
+        if event is not None and event["pending_webhooks"] > 0:
+            self._store.replace(event | {"pending_webhooks": event["pending_webhooks"] - 1})
+
+    # What a test may do to them.
+
+    @property
+    def held(self) -> bool:
+        return self._store.note("deliveries_held") == "yes"
+
+    def hold(self) -> None:
+        """From now on nothing is sent until `release`."""
+        self._store.write_note("deliveries_held", "yes")
+
+    async def release(self, order: str = "made", seed: int = 0, copies: int = 1) -> list[dict[str, Any]]:
+        """Send everything that waits, one after another in that order (made, reversed, shuffled), then let go."""
+        waiting = self._select("state = 'waiting' order by id")
+        if order == "reversed":
+            waiting.reverse()
+        elif order == "shuffled":
+            random.Random(seed).shuffle(waiting)
+        outcomes = []
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            for delivery in waiting:
+                results = [await self._send(client, delivery)]
+                results += [await self._post_again(client, delivery) for _ in range(copies - 1)]
+                outcomes.append({"event": delivery.event, "type": delivery.type, "outcomes": results})
+        self._store.write_note("deliveries_held", "no")
+        self.look_again()
+        return outcomes
+
+    def drop(self, types: Sequence[str] | None = None, event: str | None = None) -> list[str]:
+        """Lose what waits: of these types, or of this event, or all. Returns the ids of the events."""
+        lost = [
+            delivery
+            for delivery in self._select("state = 'waiting' order by id")
+            if (types is None or delivery.type in types) and event in (None, delivery.event)
+        ]
+        for delivery in lost:
+            self._write_down(delivery, "dropped", "dropped by a test")
+        return [delivery.event for delivery in lost]
+
+    async def repeat(self, event: str, copies: int) -> list[str]:
+        """Send an event again, `copies` at once, each freshly signed, whatever came of it before."""
+        addressed = self._select("event = ? order by id", event)
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            attempts = [self._post_again(client, delivery) for delivery in addressed for _ in range(copies)]
+            return list(await asyncio.gather(*attempts))
+
+    async def _post_again(self, client: httpx.AsyncClient, delivery: Delivery) -> str:
+        endpoint = self._store.find(delivery.endpoint)
+        if endpoint is None:
+            return "endpoint deleted"
+        return await post(client, endpoint["url"], delivery.body, self._store.hidden(delivery.endpoint)["secret"])
+
+    def listed(self, state: str | None = None, event: str | None = None) -> list[dict[str, Any]]:
+        """What was and is on its way, oldest first."""
+        found = self._select("? in (state, 'any') and ? in (event, 'any') order by id", state or "any", event or "any")
+        return [delivery.shown() for delivery in found]
+
+    def _select(self, condition: str, *values: Any) -> list[Delivery]:
+        columns = "id, event, type, endpoint, body, state, attempts, due, outcome"
+        sql = f"select {columns} from deliveries where {condition}"  # noqa: S608 - conditions are ours, values are bound
+        return [Delivery(*row) for row in self._store.connection.execute(sql, values)]
+
+
+def wants(endpoint: JsonObject, type: str) -> bool:
+    return "*" in endpoint["enabled_events"] or type in endpoint["enabled_events"]
+
+
+async def post(client: httpx.AsyncClient, url: str, body: str, secret: str) -> str:
+    """Send one signed webhook. Returns the status as text, or the name of the network error."""
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        "Stripe-Signature": signature(body, secret, int(time.time())),
+    }
+    try:
+        answer = await client.post(url, content=body.encode(), headers=headers)
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return str(answer.status_code)
+
+
+def signature(body: str, secret: str, second: int) -> str:
+    """`t=…,v1=…,v0=…`. Signed with the time of day, whatever the look-alike's clock says: receivers check its age.
+
+    In test mode Stripe adds a `v0` that proves nothing; receivers must pass over it.
+    """
+    signed = hmac.new(secret.encode(), f"{second}.{body}".encode(), hashlib.sha256).hexdigest()
+    return f"t={second},v1={signed},v0={hashlib.sha256(random_text(16).encode()).hexdigest()}"

@@ -1,0 +1,72 @@
+"""`expand`: ids inside an object replaced by the objects they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sandbox.stripe.errors import StripeRefusal
+from sandbox.stripe.lists import everything
+from sandbox.stripe.store import JsonObject, Store
+
+DEEPEST = 4
+
+# Fields that hold an id, and may be asked to hold its object.
+EXPANDABLE: Mapping[str, frozenset[str]] = {
+    "charge": frozenset({"balance_transaction", "customer", "payment_intent"}),
+    "checkout.session": frozenset({"customer", "invoice", "payment_intent", "subscription"}),
+    "balance_transaction": frozenset({"source"}),
+    "invoice": frozenset({"customer", "default_payment_method"}),
+    "payment_intent": frozenset({"customer", "latest_charge", "payment_method"}),
+    "payment_method": frozenset({"customer"}),
+    "price": frozenset({"product"}),
+    "product": frozenset({"default_price"}),
+    "subscription": frozenset({"customer", "default_payment_method", "latest_invoice"}),
+}
+
+
+def _line_items(store: Store, session: JsonObject) -> JsonObject:
+    items = store.hidden(session["id"])["line_items"]
+    return everything(items, f"/v1/checkout/sessions/{session['id']}/line_items")
+
+
+# Lists that are not in an object unless asked for. (A charge's refunds and an invoice's payments will stand here.)
+INCLUDABLE: Mapping[tuple[str, str], Callable[[Store, JsonObject], JsonObject]] = {
+    ("checkout.session", "line_items"): _line_items,
+}
+
+
+def expand(store: Store, body: JsonObject, paths: Sequence[str]) -> JsonObject:
+    """Expand `latest_charge.balance_transaction`-like paths in place. An unknown one is refused (400)."""
+    for path in paths:
+        steps = path.split(".")
+        if len(steps) > DEEPEST:
+            message = f"You cannot expand more than {DEEPEST} levels of a property. Property: {path}"
+            raise StripeRefusal(400, message)
+        _walk(store, body, steps, path)
+    return body
+
+
+def _walk(store: Store, node: Any, steps: Sequence[str], path: str) -> None:
+    if not steps or node is None:
+        return
+    if isinstance(node, list):
+        for element in node:
+            _walk(store, element, steps, path)
+        return
+    step, *rest = steps
+    _open(store, node, step, path)
+    _walk(store, node[step], rest, path)
+
+
+def _open(store: Store, node: Any, step: str, path: str) -> None:
+    """Make `node[step]` hold an object (or None). Raises a refusal where it cannot."""
+    kind = node.get("object") if isinstance(node, dict) else None
+    if (kind, step) in INCLUDABLE:
+        node[step] = INCLUDABLE[kind, step](store, node)  # type: ignore[index]
+    elif step in EXPANDABLE.get(str(kind), ()):
+        if isinstance(node[step], str):
+            node[step] = store.find(node[step])
+    elif not isinstance(node, dict) or not isinstance(node.get(step), (dict, list)):
+        message = f"This property cannot be expanded ({path})."
+        raise StripeRefusal(400, message)

@@ -1,0 +1,75 @@
+"""Events: what happened to an object, as it was at that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from sandbox.stripe.account import STRIPE_ITSELF, Account, Cause
+from sandbox.stripe.api import Call, Endpoint
+from sandbox.stripe.ids import new_id
+from sandbox.stripe.lists import listed, page_of
+from sandbox.stripe.parameters import array, boolean, listing, moment, record, text
+from sandbox.stripe.store import JsonObject
+
+SHOWN_SECONDS = 30 * 24 * 3600
+
+
+def record_event(
+    account: Account,
+    type: str,
+    subject: JsonObject,
+    cause: Cause = STRIPE_ITSELF,
+    previous: Mapping[str, Any] | None = None,
+) -> JsonObject:
+    """Write down that something happened to `subject`, and send it to the endpoints that want it."""
+    data = {"object": deepcopy(subject)} | ({"previous_attributes": dict(previous)} if previous else {})
+    event = {
+        "id": new_id("evt"),
+        "object": "event",
+        "api_version": account.settings.api_version,
+        "created": account.clock.second(),
+        "data": data,
+        "livemode": False,
+        "pending_webhooks": 0,
+        "request": {"id": cause.request_id, "idempotency_key": cause.idempotency_key},
+        "type": type,
+    }
+    event["pending_webhooks"] = account.deliveries.announce(event)
+    return account.store.add(event)
+
+
+def retrieve(call: Call) -> JsonObject:
+    return call.account.store.get("event", call.path["id"])
+
+
+def list_events(call: Call) -> JsonObject:
+    """Newest first, thirty days back. `types` is a list of types, `type` one that may end in `*`."""
+    page = page_of(call.params, **_filters(call))
+    return listed(call.account.store, "event", "/v1/events", page)
+
+
+def _filters(call: Call) -> dict[str, Any]:
+    horizon = call.account.clock.second() - SHOWN_SECONDS
+    created = dict(call.params.get("created", {}))
+    created["gt"] = max(created.get("gt", 0), horizon)
+    filters: dict[str, Any] = {"created": created}
+    types = call.params.get("types", [])
+    if "type" in call.params:
+        types = [call.params["type"]]
+    if types:
+        filters["among"] = {"type": types}
+    if call.params.get("delivery_success") is False:
+        filters["above"] = {"pending_webhooks": 0}
+    elif call.params.get("delivery_success") is True:
+        filters["equal"] = {"pending_webhooks": 0}
+    return filters
+
+
+LIST = listing(created=moment(), type=text(), types=array(text(), most=20), delivery_success=boolean())
+
+ENDPOINTS = (
+    Endpoint("GET", "/v1/events", list_events, LIST),
+    Endpoint("GET", "/v1/events/{id}", retrieve, record()),
+)

@@ -1,0 +1,115 @@
+"""The look-alike as a process: `run` serves it until it is told to stop, `create_app` is the application itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from sandbox.stripe import api, catalogue, checkout_page, control
+from sandbox.stripe.account import Account, Settings
+from sandbox.stripe.faults import BreakableProtocol
+from sandbox.stripe.paying import settle_when_due
+from sandbox.stripe.resources import (
+    balance_transactions,
+    charges,
+    checkout_sessions,
+    customers,
+    events,
+    invoices,
+    payment_intents,
+    payment_methods,
+    prices,
+    products,
+    subscriptions,
+    webhook_endpoints,
+)
+
+ENDPOINTS = (
+    *checkout_sessions.ENDPOINTS,
+    *payment_intents.ENDPOINTS,
+    *charges.ENDPOINTS,
+    *balance_transactions.ENDPOINTS,
+    *payment_methods.ENDPOINTS,
+    *products.ENDPOINTS,
+    *prices.ENDPOINTS,
+    *customers.ENDPOINTS,
+    *subscriptions.ENDPOINTS,
+    *invoices.ENDPOINTS,
+    *events.ENDPOINTS,
+    *webhook_endpoints.ENDPOINTS,
+)
+
+
+def run(
+    port: int,
+    data: Path,
+    webhook_url: str | None,
+    webhook_secret: str,
+    api_key: str,
+    *,
+    host: str = "127.0.0.1",
+    public_url: str | None = None,
+) -> None:
+    """Serve on `host:port` until SIGINT or SIGTERM.
+
+    `data` is the folder that keeps the account. `public_url` is where browsers reach the checkout page when that is
+    not the address served on, as from within a container.
+    """
+    settings = Settings(
+        data=data,
+        base_url=public_url or f"http://{host}:{port}",
+        api_key=api_key,
+        webhook_secret=webhook_secret,
+        webhook_url=webhook_url,
+    )
+    uvicorn.run(create_app(settings), host=host, port=port, http=BreakableProtocol, log_level="warning")
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application. Serve it with `http=BreakableProtocol`, or the faults that break a connection cannot."""
+    account = Account(settings)
+    with account.store.transaction():
+        catalogue.lay_out(account)
+        webhook_endpoints.put_first(account)
+        checkout_sessions.move_pages(account)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with working(account):
+            yield
+        account.store.close()
+
+    return Starlette(
+        routes=[*api.routes(account, ENDPOINTS), *checkout_page.routes(account), *control.routes(account)],
+        exception_handlers={404: api.answer_unknown_address, 405: api.answer_unknown_address, 500: api.answer_broken},
+        lifespan=lifespan,
+    )
+
+
+def deeds(account: Account) -> Mapping[str, Callable[[str], None]]:
+    """What the agenda can do, by name; each takes the id of its object."""
+    return {
+        "book_charge": partial(charges.book, account),
+        "expire_session": partial(checkout_sessions.expire_when_due, account),
+        "settle_debit": partial(settle_when_due, account),
+    }
+
+
+@asynccontextmanager
+async def working(account: Account) -> AsyncIterator[None]:
+    """The agenda is kept and webhooks are sent while inside."""
+    tasks = [asyncio.create_task(account.agenda.run(deeds(account))), asyncio.create_task(account.deliveries.run())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
