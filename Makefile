@@ -55,6 +55,8 @@ lock: install ## Resolve the pinned packages anew into requirements.lock
 		pyproject.toml --group sandbox --group dev -o requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		pyproject.toml -o requirements-service.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--group lookalike -o requirements-lookalike.lock
 
 clean: ## Remove what running and testing left here, the platform's data included
 	rm -rf .run .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
