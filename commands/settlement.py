@@ -7,6 +7,7 @@ from domain.errors import DomainError, ErrorType
 from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout, settlement
 from domain.streams import Stream
 from domain.wallet import WALLETS, purchase, wallet_id
+from gateways.errors import NoticeUnreadable
 from gateways.notices import (
     AttemptDeclined,
     CheckoutExpired,
@@ -15,6 +16,7 @@ from gateways.notices import (
     CheckoutProcessing,
     Irrelevant,
     Notice,
+    Unreadable,
 )
 
 
@@ -29,12 +31,14 @@ class NoticeUnmatched(DomainError):
 
 
 async def settle(notice: Notice, context: Context, store: EventStore) -> Receipt | None:
-    """Record what a notice means; None where it means nothing to us. Raises `NoticeUnmatched`.
+    """Record what a notice means; None where it means nothing to us. Raises `NoticeUnmatched` and `NoticeUnreadable`.
 
     The context's project is replaced by the payment's: the store decides whose payment it is, not what the notice says.
     """
     if isinstance(notice, Irrelevant):
         return None
+    if isinstance(notice, Unreadable):
+        raise NoticeUnreadable(notice.reason)
     payment = await _payment(notice, store)
     stream = PAYMENTS.at(payment.payment_id)
     wallet = WALLETS.at(wallet_id(payment.project_id, payment.user_id, payment.credit_type))
@@ -64,9 +68,9 @@ async def settle(notice: Notice, context: Context, store: EventStore) -> Receipt
 async def _payment(notice: Notice, store: EventStore) -> Payment:
     """By the checkout, which only the store can name; before that is known, by what the gateway was told."""
     payment_id = None
-    if not isinstance(notice, AttemptDeclined | Irrelevant):
+    if not isinstance(notice, AttemptDeclined | Irrelevant | Unreadable):
         payment_id = await store.find("checkout", notice.checkout_id)
-    if payment_id is None and not isinstance(notice, Irrelevant):
+    if payment_id is None and not isinstance(notice, Irrelevant | Unreadable):
         payment_id = notice.payment_id
     if payment_id is None:
         raise NoticeUnmatched
@@ -89,7 +93,7 @@ def _meaning(notice: Notice, payment: Payment) -> list[PaymentEvent]:
             )
         case AttemptDeclined():
             return checkout.decline(payment, notice.attempt_id, notice.code, notice.decline_code)
-        case Irrelevant():
+        case Irrelevant() | Unreadable():
             return []
     if payment.checkout_id not in (None, notice.checkout_id):
         return []  # Money is taken from any page; the end of another page is not the end of this payment.

@@ -44,6 +44,20 @@ class PriceUnknown(GatewayRefused):
         )
 
 
+class PriceNotFixed(GatewayRefused):
+    """What a payment at this price will cost cannot be told beforehand."""
+
+    type: ErrorType = "validation_error"
+    code = "price_not_fixed"
+
+    def __init__(self, price_id: str) -> None:
+        super().__init__(
+            f"Price {price_id!r} has no fixed amount per unit (it has tiers, packages or fractions of a cent, or lets the"
+            " customer choose); use one that has.",
+            param="price_id",
+        )
+
+
 class SignatureInvalid(DomainError):
     """A webhook that nobody we know has signed, or long ago."""
 
@@ -56,3 +70,10 @@ class WebhookUnreadable(DomainError):
 
     type: ErrorType = "validation_error"
     code = "webhook_unreadable"
+
+
+class NoticeUnreadable(DomainError):
+    """Genuine, of a type that we act on, in a shape that this version does not know. Kept until one does."""
+
+    type: ErrorType = "system_error"
+    code = "notice_unreadable"

@@ -58,7 +58,16 @@ class Irrelevant:
     """Nothing that we act on; kept all the same."""
 
 
-Notice = CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutExpired | AttemptDeclined | Irrelevant
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Something that we act on, in a shape that this version does not know: it waits for one that does, and alerts."""
+
+    reason: str
+
+
+Notice = (
+    CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutExpired | AttemptDeclined | Irrelevant | Unreadable
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ class CheckoutOrder:
     success_url: str
     cancel_url: str | None
     expires_at: datetime
+    metered: bool = False  # usage decides how much is bought: no quantity is sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,192 @@
+"""Stripe as our gateway: the official SDK's asynchronous client, its answers and errors in our words."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import httpx
+import stripe
+from stripe.params import EventListParams
+from stripe.params.checkout import SessionListParamsCreated
+
+from gateways.errors import CheckoutNotOpen, GatewayKeyMismatch, GatewayRefused, GatewayUnavailable, PriceUnknown
+from gateways.notices import Delivery, Notice
+from gateways.port import Checkout, CheckoutOrder, ListedPrice
+from gateways.stripe import checkout_requests, signatures, webhooks
+from gateways.stripe.checkout_requests import API_VERSION
+from gateways.stripe.refusals import in_our_words
+from gateways.stripe.translation import checkout_sessions, prices
+from gateways.stripe.translation.fields import Plain, ShapeUnknown, payment_id, text
+
+CONNECT_TIMEOUT_SECONDS = 3.0
+TIMEOUT_SECONDS = 20.0  # For a call with all its retries.
+# The SDK retries broken connections, 409 and 5xx. That is safe: whatever is posted goes under our own idempotency key.
+RETRIES = 2
+PAGE = 100  # the most that Stripe lists at once
+
+CLOCK_SKEW = timedelta(hours=1)
+# Stripe forgets idempotency keys after 24 hours, so no request under the first attempt's key opened a page later than that.
+KEY_LIVES = timedelta(hours=24)
+
+T = TypeVar("T")
+Result = TypeVar("Result")
+
+
+class StripeGateway:
+    """`gateways.port.Gateway` over Stripe, or over what speaks like it at `api_base`.
+
+    Several webhook secrets are in force at once while one is rolled.
+    """
+
+    name = "stripe"
+
+    def __init__(
+        self,
+        secret_key: str,
+        webhook_secrets: Sequence[str],
+        api_base: str | None = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        stripe.enable_telemetry = False  # It would write an id into the user's home, and send it with every call.
+        self._webhook_secrets = tuple(webhook_secrets)
+        self._timeout_seconds = timeout_seconds
+        self._http = stripe.HTTPXClient(timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS))
+        self._client = stripe.StripeClient(
+            secret_key,
+            stripe_version=API_VERSION,
+            base_addresses={"api": api_base.rstrip("/")} if api_base else None,
+            max_network_retries=RETRIES,
+            http_client=self._http,
+        )
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK's one untyped method here
+
+    # Checkouts.
+
+    def checkout_request(self, order: CheckoutOrder) -> bytes:
+        return checkout_requests.written(order)
+
+    async def open_checkout(self, request: bytes, key: str) -> Checkout:
+        api_version, params = checkout_requests.read(request)
+        with _price_named(params["line_items"][0]["price"]):
+            session = await self._ask(
+                self._client.v1.checkout.sessions.create_async(
+                    params, {"idempotency_key": key, "stripe_version": api_version}
+                )
+            )
+        return _read(checkout_sessions.opened, session)
+
+    async def expire_checkout(self, checkout_id: str, key: str) -> None:
+        try:
+            await self._ask(self._client.v1.checkout.sessions.expire_async(checkout_id, None, {"idempotency_key": key}))
+        except GatewayKeyMismatch:
+            raise
+        except GatewayRefused:
+            await self._refuse_unless_open(checkout_id)
+            raise
+
+    async def _refuse_unless_open(self, checkout_id: str) -> None:
+        """Stripe has no code of its own for a page that is not open; its status says it."""
+        session = await self._ask(self._client.v1.checkout.sessions.retrieve_async(checkout_id))
+        status = _read(lambda plain: text(plain, "status"), session)
+        if status != "open":
+            raise CheckoutNotOpen(
+                f"Checkout {checkout_id} is {status} and cannot be closed any more.", details={"status": status}
+            )
+
+    async def ask(self, checkout_id: str) -> Sequence[Notice]:
+        session = await self._ask(
+            self._client.v1.checkout.sessions.retrieve_async(checkout_id, {"expand": ["payment_intent"]})
+        )
+        return _read(checkout_sessions.as_it_stands, session)
+
+    async def find_checkouts(self, payment_id: str, around: datetime) -> Sequence[Checkout]:
+        """See the port. `around` is the first attempt: its key may have opened the page at any time while Stripe knew it."""
+        created = (around - CLOCK_SKEW, around + KEY_LIVES + CLOCK_SKEW)
+        sessions = [session async for session in self._sessions(*created) if _is_for(payment_id, session)]
+        return [_read(checkout_sessions.opened, session) for session in sessions]
+
+    async def _sessions(self, since: datetime, until: datetime) -> AsyncIterator[stripe.checkout.Session]:
+        created: SessionListParamsCreated = {
+            "gte": int(since.timestamp()),
+            "lte": int(until.timestamp()),
+        }
+        page = await self._ask(self._client.v1.checkout.sessions.list_async({"created": created, "limit": PAGE}))
+        while not page.is_empty:
+            for session in page.data:
+                yield session
+            page = await self._ask(page.next_page_async())
+
+    # Prices.
+
+    async def read_price(self, price_id: str) -> ListedPrice:
+        with _price_named(price_id):
+            price = await self._ask(self._client.v1.prices.retrieve_async(price_id, {"expand": ["product"]}))
+        return _read(prices.listed, price)
+
+    # Webhooks.
+
+    def read_webhook(self, body: bytes, signature: str) -> Delivery:
+        signatures.verify(body, signature, self._webhook_secrets, time.time())
+        return webhooks.read(body)
+
+    def reread(self, body: bytes) -> Delivery:
+        return webhooks.read(body)
+
+    async def missed(self, since: datetime) -> AsyncIterator[Delivery]:
+        """See the port. Stripe lists 30 days, newest first: go to the oldest page, then back, holding one at a time."""
+        wanted: EventListParams = {"created": {"gte": int(since.timestamp())}, "types": list(webhooks.TYPES)}
+        page = await self._oldest_events(wanted)
+        while not page.is_empty:
+            for event in reversed(page.data):
+                yield _read(_delivery, event)
+            newer: EventListParams = {**wanted, "ending_before": page.data[0].id, "limit": PAGE}
+            page = await self._ask(self._client.v1.events.list_async(newer))
+
+    async def _oldest_events(self, wanted: EventListParams) -> stripe.ListObject[stripe.Event]:
+        page = await self._ask(self._client.v1.events.list_async({**wanted, "limit": PAGE}))
+        while page.has_more:
+            older = await self._ask(page.next_page_async())
+            if older.is_empty:
+                break
+            page = older
+        return page
+
+    async def _ask(self, call: Awaitable[T]) -> T:
+        with in_our_words():
+            async with asyncio.timeout(self._timeout_seconds):
+                return await call
+
+
+def _read(reader: Callable[[Plain], Result], answer: stripe.StripeObject) -> Result:
+    """Read an answer as the plain dictionary that its JSON was: the SDK's objects know no `.get`, and have Decimals."""
+    try:
+        return reader(answer.to_dict(for_json=True))
+    except ShapeUnknown as error:
+        raise GatewayUnavailable(str(error)) from error
+
+
+def _is_for(payment: str, session: stripe.checkout.Session) -> bool:
+    return payment_id(session.to_dict(for_json=True)) == payment
+
+
+def _delivery(event: Plain) -> Delivery:
+    return webhooks.read(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+@contextmanager
+def _price_named(price_id: str) -> Iterator[None]:
+    """Where nothing but a price is named in a call, what Stripe cannot find is that price."""
+    try:
+        yield
+    except GatewayRefused as refusal:
+        if refusal.details.get("gateway_code") == "resource_missing":
+            raise PriceUnknown(price_id) from None
+        raise

@@ -1,0 +1,78 @@
+"""The SDK's errors in our words: who did not answer, who said no, and what of their message may be shown."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import stripe
+
+from domain.errors import Details
+from gateways.errors import GatewayKeyMismatch, GatewayRefused, GatewayUnavailable
+
+_NEVER_SHOWN = (
+    (re.compile(r"[^\s'\"<>(),;:]+@[^\s'\"<>(),;:]+"), "[e-mail address]"),
+    (re.compile(r"\b(?:sk|rk|pk|whsec|ek)_[\w*]+"), "[key]"),
+    (re.compile(r"\b\d(?:[ -]?\d){12,18}\b"), "[number]"),
+)
+
+# Understood and refused: asking again the same way gets the same answer. 409 and 429 are not among them.
+_REFUSALS = (
+    stripe.InvalidRequestError,
+    stripe.CardError,
+    stripe.AuthenticationError,
+    stripe.PermissionError,
+)
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Raise `GatewayUnavailable`, `GatewayRefused` or `GatewayKeyMismatch` where the SDK raises something of its own.
+
+    None is chained to what it stems from: the SDK's errors hold the body, and with it what a customer told Stripe.
+    """
+    try:
+        yield
+    except TimeoutError:
+        raise GatewayUnavailable(
+            "Stripe did not answer in time; whether it did what it was asked is not known yet."
+        ) from None
+    except stripe.APIConnectionError as error:
+        raise GatewayUnavailable(
+            f"Stripe could not be reached, or the connection broke ({_network_error(error)})."
+        ) from None
+    except stripe.RateLimitError as error:
+        raise GatewayUnavailable(
+            "Stripe is busy with other calls, and did not take this one.", details=_details(error)
+        ) from None
+    except stripe.IdempotencyError as error:
+        raise GatewayKeyMismatch(_message(error), details=_details(error)) from None
+    except _REFUSALS as error:
+        raise GatewayRefused(_message(error), details=_details(error)) from None
+    except stripe.StripeError as error:
+        raise GatewayUnavailable(
+            f"Stripe answered with status {error.http_status} instead of a result.", details=_details(error)
+        ) from None
+
+
+def shown(message: str) -> str:
+    """A message of Stripe's without what it may quote of a person or a secret."""
+    for pattern, instead in _NEVER_SHOWN:
+        message = pattern.sub(instead, message)
+    return message
+
+
+def _message(error: stripe.StripeError) -> str:
+    return f"Stripe refused: {shown(error.user_message or 'it gave no reason')}"
+
+
+def _details(error: stripe.StripeError) -> Details:
+    """What an operator needs to find the call in Stripe's dashboard."""
+    told = error.json_body.get("error") if isinstance(error.json_body, dict) else None
+    told = told if isinstance(told, dict) else {}
+    named = {"gateway_code": told.get("code"), "gateway_param": told.get("param"), "gateway_request": error.request_id}
+    return {"gateway": "stripe", **{name: value for name, value in named.items() if isinstance(value, str)}}
+
+
+def _network_error(error: stripe.APIConnectionError) -> str:
+    """The name of what httpx met, such as `ConnectError` or `ReadTimeout`."""
+    return type(error.__cause__).__name__ if error.__cause__ is not None else type(error).__name__

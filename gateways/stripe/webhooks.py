@@ -1,0 +1,79 @@
+"""A webhook's body as a delivery: whose event it is, and what its type and object mean in our words."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gateways.errors import WebhookUnreadable
+from gateways.notices import Delivery, Irrelevant, Notice, Unreadable
+from gateways.stripe.translation import checkout_sessions, payment_intents
+from gateways.stripe.translation.fields import Plain, ShapeUnknown, optional_text, payment_id, text, whole
+
+_MEANINGS: Mapping[str, Callable[[Plain], Notice]] = {
+    "checkout.session.completed": checkout_sessions.completed,
+    "checkout.session.async_payment_succeeded": checkout_sessions.async_payment_succeeded,
+    "checkout.session.async_payment_failed": checkout_sessions.async_payment_failed,
+    "checkout.session.expired": checkout_sessions.expired,
+    "payment_intent.payment_failed": payment_intents.payment_failed,
+}
+
+TYPES = tuple(_MEANINGS)
+
+
+def read(body: bytes) -> Delivery:
+    """The delivery in a webhook's body, which was verified before. Raises `WebhookUnreadable` where it is no event.
+
+    An event that we act on, but whose object has an unknown shape, is `Unreadable`: it is to be kept all the same.
+    """
+    event = _event(body)
+    try:
+        subject = _subject(event)
+        return Delivery(
+            account=optional_text(event, "account") or "",
+            livemode=event.get("livemode") is True,
+            event_id=text(event, "id"),
+            event_type=text(event, "type"),
+            api_version=optional_text(event, "api_version") or "",
+            created_at=datetime.fromtimestamp(whole(event, "created"), UTC),
+            payment_id=payment_id(subject),
+            body=body,
+            notice=_notice(text(event, "type"), subject),
+        )
+    except (ShapeUnknown, OverflowError, ValueError, OSError) as error:
+        raise WebhookUnreadable(f"This is no event that Stripe could have sent: {error}") from error
+
+
+def _event(body: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise WebhookUnreadable("The body of this webhook is not JSON in UTF-8.") from error
+    kind = event.get("object") if isinstance(event, dict) else None
+    if kind == "v2.core.event":
+        raise WebhookUnreadable(
+            "This is a thin event, which says only that something happened; in Stripe's dashboard, set this endpoint to"
+            " snapshot payloads."
+        )
+    if kind != "event":
+        raise WebhookUnreadable("This is JSON, but no event of Stripe's.")
+    return dict(event)
+
+
+def _subject(event: Plain) -> Plain:
+    """The object that the event is about, as it was then."""
+    data = event.get("data")
+    subject = data.get("object") if isinstance(data, Mapping) else None
+    if not isinstance(subject, Mapping):
+        raise ShapeUnknown(event, "data.object")
+    return subject
+
+
+def _notice(event_type: str, subject: Plain) -> Notice:
+    meaning = _MEANINGS.get(event_type)
+    if meaning is None:
+        return Irrelevant()
+    try:
+        return meaning(subject)
+    except ShapeUnknown as error:
+        return Unreadable(reason=str(error))
