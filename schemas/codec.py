@@ -65,7 +65,8 @@ def decode(value: bytes) -> Decoded:
     Raises `SchemaUnknown` or `ValueUnreadable`.
     """
     reader, record = _read(value)
-    return Decoded(reader.event_type, reader.event(record), record["actor"])
+    actor: str = record["actor"]
+    return Decoded(reader.event_type, reader.event(record), actor)
 
 
 def read_record(value: bytes) -> dict[str, Any]:
@@ -162,15 +163,15 @@ class _Reader:
             raise ValueUnreadable(f"There are bytes behind the record of {self.event_type}.")
         return record
 
-    def event(self, record: Mapping[str, Any]) -> object | None:
+    def event(self, record: dict[str, Any]) -> object | None:
+        """The record as an event; takes the record over, for a copy of each would show in a rebuild's time."""
         if self._cls is None:
             return None
-        arguments = {**self._defaults, **record}
         for name in self._dropped:
-            del arguments[name]
+            del record[name]
         for name in self._arrays:
-            arguments[name] = tuple(arguments[name])
-        event: object = self._cls(**arguments)
+            record[name] = tuple(record[name])
+        event: object = self._cls(**record, **self._defaults)
         return event
 
 
