@@ -20,6 +20,32 @@ CREATE TABLE store.publisher (
 );
 INSERT INTO store.publisher DEFAULT VALUES;
 
+-- What a publisher writes, it writes in a transaction that holds its epoch. Who takes the next epoch locks the row
+-- FOR UPDATE and so waits for that transaction; afterwards the old epoch is refused here, whatever its owner believes.
+-- FOR KEY SHARE lets the same publisher move its checkpoint while it numbers.
+CREATE FUNCTION store.hold_epoch(mine bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM store.publisher WHERE epoch = mine FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'another publisher took over from epoch %', mine
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+END $$;
+
+-- Each time somebody let the publisher go on with a store that ends before Kafka does (a restored one), and why. The
+-- log goes on behind Kafka's last position and hash; the positions between are in Kafka only.
+CREATE TABLE store.acceptances (
+    accepted_at    timestamptz PRIMARY KEY DEFAULT clock_timestamp(),
+    reason         text        NOT NULL CHECK (reason <> ''),
+    store_position bigint      NOT NULL,
+    kafka_position bigint      NOT NULL,
+    kafka_hash     bytea       NOT NULL,
+    CHECK (kafka_position > store_position)
+);
+
+-- Numbering takes whole commands, however their ordinals lie among those of others.
+CREATE INDEX outbox_commands ON store.outbox (command_id);
+
 -- The log as it stands in the store: what a reader of Kafka sees, from Postgres.
 CREATE VIEW store.log AS
 SELECT p.position, p.topic, p.partition, p.stream, p.version, p.hash, p.numbered_at,

@@ -39,9 +39,11 @@ class Stop:
 
 
 def run(main: Callable[[], None], *expected: type[Exception]) -> None:
-    """Run a process. An expected error ends it with status 1 and its sentence; anything else with its traceback."""
+    """Run a process. An expected error ends it with its sentence and status 1, or the `exit_status` that its class names;
+    anything else ends it with its traceback.
+    """
     try:
         main()
     except expected as error:
         log.error("stopped", reason=str(error))
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_status", 1))
