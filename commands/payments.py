@@ -12,13 +12,13 @@ from commands.settlement import settle
 from domain.customer import customer_id
 from domain.errors import DomainError
 from domain.payment import PAYMENTS, checkout
-from domain.payment.errors import PaymentUnknown, PriceInactive, SuccessUrlMissing
+from domain.payment.errors import CustomerErased, PaymentUnknown, PriceInactive, SuccessUrlMissing
 from domain.product import Product, ProductType
 from domain.project import Project
 from domain.project.catalogue import check_payment_type, product_for_sale
 from gateways.errors import CheckoutNotOpen, GatewayRefused, GatewayUnavailable
 from gateways.port import CheckoutOrder, Gateway
-from vault.port import Vault
+from vault.port import Shredded, Vault
 
 CHECKOUT_OPEN_FOR = timedelta(hours=23)  # Stripe allows 24; the margin keeps a late retry of the request valid.
 ASK_AGAIN_AFTER = timedelta(seconds=60)
@@ -98,7 +98,10 @@ async def _initiate(
         await store.record(context, [], _refuse(refusal))
         raise
     request = gateway.checkout_request(order).decode()
-    sealed = await vault.seal(owner, SEALED_KIND, payment_id, {"request": request})
+    try:
+        sealed = await vault.seal(owner, SEALED_KIND, payment_id, {"request": request})
+    except Shredded as error:
+        raise CustomerErased(command.user_id) from error
     kept = OpenPayment(
         payment_id=payment_id,
         project_id=project_id,

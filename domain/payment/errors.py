@@ -89,3 +89,12 @@ class PriceInactive(DomainError):
 
     def __init__(self, price_id: str) -> None:
         super().__init__(f"Price {price_id!r} is not active at the gateway; use another.", param="price_id")
+
+
+class CustomerErased(DomainError):
+    """Everything personal about this customer was destroyed at their wish: nothing new can be kept for them."""
+
+    code = "customer_erased"
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"The customer {user_id!r} was erased; use a new user_id for a new customer.", param="user_id")
