@@ -76,7 +76,7 @@ class MemoryStore:
         self._inbox[write.context.command_id] = _through_json(write.outcome)
         self.rows += write.events
         self.refs = {**write.refs, **self.refs}
-        for record in write.context.sealed:
+        for record in write.sealed:
             self.sealed.setdefault((record.owner, record.kind, record.id), record)
 
 

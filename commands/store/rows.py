@@ -1,7 +1,7 @@
 """What one command writes, as rows: built here for every store that takes them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -13,6 +13,7 @@ from commands.store.states import FoldedStreams
 from domain.errors import DomainError
 from domain.streams import Facts
 from schemas import codec, names
+from vault.port import SealedRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +31,17 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """All that one command writes: its outcome, its facts in order, and the streams of the outside ids they name."""
+    """All that one command writes: its outcome, its facts in order, the streams of the outside ids that they name.
+
+    A refused command writes its refusal and nothing else; what it would have sealed is not kept.
+    """
 
     context: Context
     outcome: Outcome
     events: Sequence[EventRow] = ()
-    refs: Mapping[Ref, str]
+    refs: Mapping[Ref, str] = field(default_factory=dict)
+    sealed: Sequence[SealedRecord] = ()
     error: DomainError | None = None
-
-    def expected(self) -> Mapping[str, int]:
-        """The version at which each written stream was when this was decided; 0 where it is new."""
-        first: dict[str, int] = {}
-        for event in self.events:
-            first.setdefault(event.stream, event.version - 1)
-        return first
 
     def receipt(self) -> Receipt:
         """What to tell the one who asked, now that it is recorded. Raises the refusal, where it was one."""
@@ -64,7 +62,7 @@ def decide_on(states: FoldedStreams, context: Context, decide: Decide) -> Write:
 
 def _refused(states: FoldedStreams, context: Context, error: DomainError) -> Write:
     outcome = Outcome(fingerprint=context.fingerprint, answer=None, refusal=refusal(error), versions=states.versions())
-    return Write(context=context, outcome=outcome, refs={}, error=error)
+    return Write(context=context, outcome=outcome, error=error)
 
 
 def _decided(states: FoldedStreams, context: Context, decided: Decided) -> Write:
@@ -76,7 +74,7 @@ def _decided(states: FoldedStreams, context: Context, decided: Decided) -> Write
         events.append(event_row(stream, versions[stream], event, context.actor))
         streams_of_refs.update(dict.fromkeys(refs(event), stream))
     outcome = Outcome(fingerprint=context.fingerprint, answer=decided.answer, refusal=None, versions=versions)
-    return Write(context=context, outcome=outcome, events=events, refs=streams_of_refs)
+    return Write(context=context, outcome=outcome, events=events, refs=streams_of_refs, sealed=context.sealed)
 
 
 def event_row(stream: str, version: int, event: object, actor: str) -> EventRow:
