@@ -7,6 +7,11 @@ import yoyo
 _SCRIPTS = Path(__file__).parent
 
 
+def ids() -> frozenset[str]:
+    """Every migration there is, by the id under which it is noted once it was applied."""
+    return frozenset(script.stem for script in _SCRIPTS.glob("*.sql"))
+
+
 def up(database_url: str) -> list[str]:
     """Apply what is missing, once even when several processes ask at the same time. Returns the ids it applied."""
     backend = yoyo.get_backend(_for_yoyo(database_url))

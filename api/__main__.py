@@ -1,0 +1,88 @@
+"""`python -m api`: serve HTTP. Everything that the process needs meets here."""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+import structlog
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.in_flight import InFlight
+from api.project_cache import ProjectCache
+from api.settings import ApiSettings
+from api.state import Services
+from commands.notices import PostgresNotices
+from commands.open_payments import PostgresOpenPayments
+from commands.store.postgres import PostgresStore
+from gateways.stripe.client import StripeGateway
+from runtime import logs, postgres, process, settings
+from vault.keys import LocalKeyWrapper
+from vault.records import PostgresVault
+
+log = structlog.get_logger()
+
+STORE_CONNECTIONS = 10
+READ_CONNECTIONS = 6
+VAULT_CONNECTIONS = 6
+GRACEFUL_SHUTDOWN_SECONDS = 25
+
+
+async def serve(given: ApiSettings) -> None:
+    """Open what the API needs, serve until told to stop, let requests in progress end, close everything again."""
+    url = given.database_url
+    async with AsyncExitStack() as closing:
+        writes = postgres.pool(url, name="api store", size=STORE_CONNECTIONS)
+        reads = postgres.pool(url, name="api reads", size=READ_CONNECTIONS)
+        personal = postgres.pool(url, name="api vault", size=VAULT_CONNECTIONS)
+        for pool in (writes, reads, personal):
+            await postgres.open_pool(pool, url)
+            closing.push_async_callback(pool.close)
+        store = PostgresStore(writes)
+        closing.push_async_callback(store.close)
+        gateway = StripeGateway(
+            given.stripe_secret_key,
+            given.stripe_webhook_secrets,
+            str(given.stripe_api_base) if given.stripe_api_base else None,
+        )
+        closing.push_async_callback(gateway.close)
+        services = Services(
+            store=store,
+            gateway=gateway,
+            vault=PostgresVault(personal, LocalKeyWrapper(given.master_key)),
+            open_payments=PostgresOpenPayments(writes),
+            notices=PostgresNotices(writes),
+            reads=reads,
+            projects=ProjectCache(store),
+            in_flight=InFlight(),
+            operator_token=given.operator_token,
+            url=given.address,
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(services),
+                host=given.host,
+                port=given.port,
+                loop="none",  # this one
+                lifespan="off",  # opened above, closed below
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+            )
+        )
+        process.Stop().on_signals()  # The server raises the signal again once it has stopped; here it ends nothing more.
+        log.info("serving", url=given.address)
+        await server.serve()
+
+
+def main() -> None:
+    given = settings.read(ApiSettings, os.environ)
+    logs.configure("api", given.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(given))
+
+
+if __name__ == "__main__":
+    process.run(main, settings.SettingsInvalid, postgres.PostgresUnreachable)

@@ -1,0 +1,59 @@
+"""The application: every route, and what stands around them."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from psycopg import OperationalError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from api.errors import on_database_error, on_domain_error, on_http_exception
+from api.middleware import AccessLog, BodyLimit, RequestState, Timeout, UnexpectedErrors
+from api.openapi import document
+from api.operations import Operation, route
+from api.routes import documents, health, payments, projects, stripe_webhooks
+from api.state import Services
+from domain.errors import DomainError
+
+REQUEST_TIMEOUT_SECONDS = 30.0
+BODY_LIMIT_BYTES = 64 * 1024
+WEBHOOK_LIMIT_BYTES = 1024 * 1024
+
+OPERATIONS: tuple[Operation, ...] = (*projects.OPERATIONS, *payments.OPERATIONS, *health.OPERATIONS)
+
+
+def create_app(
+    services: Services,
+    *,
+    request_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
+) -> Starlette:
+    """The application over these services. It opens and closes nothing itself."""
+    openapi = document(OPERATIONS, url=services["url"], version=_version())
+    routes: list[BaseRoute] = [
+        *(route(operation) for operation in OPERATIONS),
+        *stripe_webhooks.ROUTES,
+        *documents.routes(openapi),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(RequestState, services=services),
+            Middleware(AccessLog),
+            Middleware(UnexpectedErrors),
+            Middleware(Timeout, seconds=request_timeout_seconds),
+            Middleware(BodyLimit, limit_bytes=BODY_LIMIT_BYTES, larger={"/webhooks/": WEBHOOK_LIMIT_BYTES}),
+        ],
+        exception_handlers={
+            DomainError: on_domain_error,
+            HTTPException: on_http_exception,
+            OperationalError: on_database_error,
+        },
+    )
+
+
+def _version() -> str:
+    try:
+        return version("tillstream")
+    except PackageNotFoundError:  # Run from a checkout, which is how it is deployed.
+        return "0.1.0"

@@ -1,0 +1,168 @@
+"""Who is calling: a project by its secret key, a page by its publishable key, or the operator."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import structlog
+from prometheus_client import Counter
+from starlette.requests import Request
+
+from api.errors import KeyMissing, NotPermitted
+from api.state import State
+from domain.project import Key, KeyKind, Project
+from domain.project.errors import ProjectUnknown
+
+log = structlog.get_logger()
+
+FAILED = Counter("tillstream_authentication_failures_total", "Requests whose caller was not let in.", ["reason"])
+
+_PROJECT_KEY = re.compile(r"(?:sk|pk)_([0-9a-f]{32})_[A-Za-z0-9_-]{16,128}")
+_BEARER = re.compile(r"[Bb]earer +(\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who runs the service: may register projects and look after any of them."""
+
+    actor: str = "operator:operator"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectCaller:
+    """A project, by one of its keys."""
+
+    project: Project
+    key: Key
+
+    @property
+    def project_id(self) -> str:
+        return self.project.project_id
+
+    @property
+    def actor(self) -> str:
+        return f"key:{self.key.key_id}"
+
+    @property
+    def publishable(self) -> bool:
+        return self.key.kind is KeyKind.PUBLISHABLE
+
+
+Caller = Operator | ProjectCaller
+
+
+async def authenticate(request: Request[State]) -> Caller:
+    """Whose token this is. Raises `KeyMissing`, or `NotPermitted` where `X-Project-ID` names another project."""
+    token = _bearer(request)
+    if hmac.compare_digest(_sha256(token), _sha256(request.state["operator_token"])):
+        return Operator()
+    caller = await _project_caller(request, token)
+    if caller is None:
+        raise _failed("unknown_key", KeyMissing())
+    structlog.contextvars.bind_contextvars(project_id=caller.project_id)
+    if request.headers.get("x-project-id", caller.project_id) != caller.project_id:
+        raise _failed(
+            "other_project",
+            NotPermitted(
+                "This key belongs to another project than `X-Project-ID` names; send that project's key, or leave the"
+                " header out.",
+                param="X-Project-ID",
+            ),
+        )
+    return caller
+
+
+async def the_operator(request: Request[State]) -> Operator:
+    """The operator alone may do this."""
+    caller = await authenticate(request)
+    if not isinstance(caller, Operator):
+        raise _failed("operator_only", NotPermitted("Only the operator may do this; send the operator's token."))
+    return caller
+
+
+async def a_project(request: Request[State]) -> ProjectCaller:
+    """A project's server, by its secret key."""
+    caller = await a_project_or_its_page(request)
+    if caller.publishable:
+        raise _failed(
+            "publishable_key",
+            NotPermitted("A publishable key can only start checkouts; send a secret key, from a server."),
+        )
+    return caller
+
+
+async def a_project_or_its_page(request: Request[State]) -> ProjectCaller:
+    """A project's server, or a page on the project's own domain by a publishable key."""
+    caller = await authenticate(request)
+    if not isinstance(caller, ProjectCaller):
+        raise _failed("not_a_project", NotPermitted("Only a project may do this; send one of its keys."))
+    if caller.publishable and _page_host(request) != caller.project.domain.lower():
+        raise _failed(
+            "other_domain",
+            NotPermitted(
+                f"A publishable key works from pages on {caller.project.domain} only; the request must carry their"
+                " `Origin` or `Referer`.",
+                param="Origin",
+            ),
+        )
+    return caller
+
+
+async def the_operator_or_project(request: Request[State], project_id: str) -> tuple[Caller, Project]:
+    """The operator, or this very project by its secret key. To anybody else the project does not exist."""
+    caller = await authenticate(request)
+    if isinstance(caller, Operator):
+        project = await request.state["projects"].get(project_id)
+        if project is None:
+            raise ProjectUnknown(project_id)
+        return caller, project
+    if caller.publishable:
+        raise _failed("publishable_key", NotPermitted("A publishable key can only start checkouts; send a secret key."))
+    if caller.project_id != project_id:
+        raise ProjectUnknown(project_id)
+    return caller, caller.project
+
+
+def host_of(url: str) -> str:
+    """The host of a URL in lower case; empty where there is none."""
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _bearer(request: Request[State]) -> str:
+    found = _BEARER.fullmatch(request.headers.get("authorization", ""))
+    if found is None:
+        raise _failed("no_key", KeyMissing())
+    return found[1]
+
+
+async def _project_caller(request: Request[State], token: str) -> ProjectCaller | None:
+    found = _PROJECT_KEY.fullmatch(token)
+    if found is None:
+        return None
+    project = await request.state["projects"].get(f"prj_{found[1]}")
+    if project is None:
+        return None
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    for key in project.keys.values():
+        if hmac.compare_digest(key.hash, digest):
+            return ProjectCaller(project, key)
+    return None
+
+
+def _page_host(request: Request[State]) -> str:
+    return host_of(request.headers.get("origin") or request.headers.get("referer", ""))
+
+
+def _failed(reason: str, error: KeyMissing | NotPermitted) -> KeyMissing | NotPermitted:
+    FAILED.labels(reason).inc()
+    log.warning("authentication failed", reason=reason)
+    return error
+
+
+def _sha256(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

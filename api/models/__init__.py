@@ -1,0 +1,1 @@
+"""What callers send and what they get, as types: they check requests, and /openapi.json is made from them."""

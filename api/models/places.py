@@ -1,0 +1,27 @@
+"""What stands in a path: ids that have a form, so that anything else is refused before it is looked for."""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from api.models.fields import RequestModel, UserId
+
+ProjectId = Annotated[str, StringConstraints(pattern=r"^prj_[0-9a-f]{32}$")]
+PaymentId = Annotated[str, StringConstraints(pattern=r"^pay_[0-9a-f]{32}$")]
+KeyId = Annotated[str, StringConstraints(pattern=r"^key_[0-9a-f]{24}$")]
+
+
+class ProjectPlace(RequestModel):
+    project_id: ProjectId
+
+
+class KeyPlace(ProjectPlace):
+    key_id: KeyId
+
+
+class PaymentPlace(RequestModel):
+    payment_id: PaymentId
+
+
+class UserPlace(RequestModel):
+    user_id: UserId

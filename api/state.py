@@ -1,0 +1,33 @@
+"""What every request finds at hand: the services that the process was built with, and the id of the request itself."""
+
+from typing import TypedDict
+
+from api.in_flight import InFlight
+from api.project_cache import ProjectCache
+from commands.notices import Notices
+from commands.open_payments import OpenPayments
+from commands.ports import EventStore
+from gateways.port import Gateway
+from runtime.postgres import Pool
+from vault.port import Vault
+
+
+class Services(TypedDict):
+    """Built once per process. `reads` is the pool for read models and health, apart from the store's own."""
+
+    store: EventStore
+    gateway: Gateway
+    vault: Vault
+    open_payments: OpenPayments
+    notices: Notices
+    reads: Pool
+    projects: ProjectCache
+    in_flight: InFlight
+    operator_token: str
+    url: str
+
+
+class State(Services):
+    """`Request[State]`: the services, and what this request is called in logs, facts and answers."""
+
+    request_id: str
