@@ -1,6 +1,6 @@
 """Facts to bytes and back: Avro in the Confluent wire format (a zero byte, the schema's id in four bytes, the record)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from io import BytesIO
@@ -51,57 +51,76 @@ class Decoded(NamedTuple):
     actor: str
 
 
-def encode(event: object, actor: str) -> tuple[int, bytes]:
-    """The newest record of an event: its schema id, and the bytes that are stored, hashed and published.
+class Codec:
+    """Writes the newest version of each event, and reads every version that it is given."""
 
-    Raises `NumberTooLarge`; TypeError for a time without a zone; KeyError for a class that `schemas/names.py` lacks.
-    """
-    return _writers()[type(event)].write(event, actor)
+    def __init__(self, contracts: Iterable[Contract], events: Mapping[str, type]) -> None:
+        by_id = {contract.id: contract for contract in contracts}
+        current = newest(by_id.values())
+        self._writers = {cls: _Writer(cls, current[name]) for name, cls in events.items()}
+        self._readers = {
+            id: _Reader(events.get(contract.record.event_type), contract, current[contract.record.event_type])
+            for id, contract in by_id.items()
+        }
 
+    def encode(self, event: object, actor: str) -> tuple[int, bytes]:
+        """The newest record of an event: its schema id, and the bytes that are stored, hashed and published.
 
-def decode(value: bytes) -> Decoded:
-    """The event in a value of any version. What this code does not know is dropped, what is missing gets its default.
+        Raises `NumberTooLarge`; TypeError for a time without a zone; KeyError for a class that has no event type.
+        """
+        return self._writers[type(event)].write(event, actor)
 
-    Raises `SchemaUnknown` or `ValueUnreadable`.
-    """
-    reader, record = _read(value)
-    actor: str = record["actor"]
-    return Decoded(reader.event_type, reader.event(record), actor)
+    def decode(self, value: bytes) -> Decoded:
+        """The event in a value of any version. What this code does not know is dropped, what is missing gets its default.
 
+        Raises `SchemaUnknown` or `ValueUnreadable`.
+        """
+        reader = self._reader(value)
+        record = reader.read(value)
+        actor: str = record["actor"]
+        return Decoded(reader.event_type, reader.event(record), actor)
 
-def read_record(value: bytes) -> dict[str, Any]:
-    """The record in a value just as its writer wrote it, `actor` first. Raises `SchemaUnknown` or `ValueUnreadable`."""
-    return _read(value)[1]
+    def read_record(self, value: bytes) -> dict[str, Any]:
+        """The record in a value just as it was written, `actor` first. Raises `SchemaUnknown` or `ValueUnreadable`."""
+        return self._reader(value).read(value)
+
+    def _reader(self, value: bytes) -> "_Reader":
+        schema_id = schema_id_of(value)
+        reader = self._readers.get(schema_id)
+        if reader is None:
+            raise SchemaUnknown(schema_id)
+        return reader
 
 
 def schema_id_of(value: bytes) -> int:
     """The id in a value's frame. Raises `ValueUnreadable` where there is no frame."""
     if len(value) <= _FRAME.size or value[0] != 0:
         raise ValueUnreadable(
-            "A fact begins with a zero byte, a schema id in four bytes and a record; this value does not."
+            "a fact begins with a zero byte, a schema id in four bytes and a record; this value does not"
         )
     schema_id: int = _FRAME.unpack_from(value)[1]
     return schema_id
 
 
-def _read(value: bytes) -> tuple["_Reader", dict[str, Any]]:
-    schema_id = schema_id_of(value)
-    reader = _readers().get(schema_id)
-    if reader is None:
-        raise SchemaUnknown(schema_id)
-    return reader, reader.read(value)
-
-
 @cache
-def _writers() -> Mapping[type, "_Writer"]:
-    current = newest(contracts().values())
-    return {cls: _Writer(cls, current[event_type]) for event_type, cls in EVENTS.items()}
+def _own() -> Codec:
+    """The codec of this checkout's records and events."""
+    return Codec(contracts().values(), EVENTS)
 
 
-@cache
-def _readers() -> Mapping[int, "_Reader"]:
-    current = newest(contracts().values())
-    return {id: _Reader(contract, current[contract.record.event_type]) for id, contract in contracts().items()}
+def encode(event: object, actor: str) -> tuple[int, bytes]:
+    """See `Codec.encode`."""
+    return _own().encode(event, actor)
+
+
+def decode(value: bytes) -> Decoded:
+    """See `Codec.decode`."""
+    return _own().decode(value)
+
+
+def read_record(value: bytes) -> dict[str, Any]:
+    """See `Codec.read_record`."""
+    return _own().read_record(value)
 
 
 class _Writer:
@@ -138,11 +157,11 @@ class _Writer:
 class _Reader:
     """Reads one schema's values into the class of its event type, as that class is today."""
 
-    def __init__(self, contract: Contract, current: Contract) -> None:
+    def __init__(self, cls: type | None, contract: Contract, current: Contract) -> None:
         self.event_type = contract.record.event_type
         self._schema = contract.record.schema
-        self._cls = EVENTS.get(self.event_type)
-        known = {field.name for field in fields(self._cls)} if self._cls else set()
+        self._cls = cls
+        known = {field.name for field in fields(cls)} if cls else set()
         written = contract.record.fields.keys()
         self._dropped = tuple(written - known)
         self._arrays = tuple(name for name in _fields_of(self._schema, "array") if name in known)
@@ -158,9 +177,9 @@ class _Reader:
         try:
             record = cast(dict[str, Any], fastavro.schemaless_reader(buffer, self._schema, None))
         except Exception as error:  # Whatever rotten bytes lead it to: EOFError, IndexError, UnicodeDecodeError, …
-            raise ValueUnreadable(f"These bytes are no record of {self.event_type}: {error!r}.") from error
+            raise ValueUnreadable(f"these bytes are no record of {self.event_type}: {error!r}") from error
         if buffer.tell() != len(value):
-            raise ValueUnreadable(f"There are bytes behind the record of {self.event_type}.")
+            raise ValueUnreadable(f"there are bytes behind the record of {self.event_type}")
         return record
 
     def event(self, record: dict[str, Any]) -> object | None:
