@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).absolute().parent.parent
 
 # What `.run/env` holds, in this order: all that a program needs to talk to the running platform.
 PUBLISHED = (

@@ -9,9 +9,8 @@ import os
 import socket
 import tempfile
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
@@ -20,10 +19,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
-from testcontainers.core.container import DockerContainer
 
 import migrations
-from sandbox import kafka, postgres
 from sandbox.addresses import LOOPBACK, free_port
 from sandbox.kafka import Kafka
 from sandbox.postgres import Postgres
@@ -131,7 +128,9 @@ def _start_postgres(undo: ExitStack) -> str:
     if given := os.environ.get("DATABASE_URL"):
         return given
     if _docker_answers():
-        return undo.enter_context(_postgres_container())
+        from tests import containers  # Takes most of a second to import.
+
+        return undo.enter_context(containers.postgres())
     server = Postgres(_temporary_folder(undo), free_port(), flush_to_disk=False)
     _supervisor(undo).start(server.part())
     return server.url
@@ -141,7 +140,9 @@ def _start_kafka(undo: ExitStack) -> str:
     if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         return given
     if _docker_answers():
-        return undo.enter_context(_kafka_container())
+        from tests import containers
+
+        return undo.enter_context(containers.kafka())
     server = Kafka(_temporary_folder(undo), free_port(), free_port())
     _supervisor(undo).start(server.part())
     return server.bootstrap_servers
@@ -160,40 +161,3 @@ def _docker_answers() -> bool:
         return True
     with socket.socket(socket.AF_UNIX) as engine:
         return engine.connect_ex(DOCKER_SOCKET) == 0
-
-
-@contextmanager
-def _postgres_container() -> Iterator[str]:
-    port = free_port()
-    container = DockerContainer("postgres:18").with_bind_ports(5432, port)
-    container.with_envs(POSTGRES_USER="tillstream", POSTGRES_PASSWORD="tillstream", POSTGRES_DB="tillstream")
-    with container.with_command("-c fsync=off -c max_connections=200"):
-        url = f"postgresql://tillstream:tillstream@{container.get_container_host_ip()}:{port}/tillstream"
-        _wait_for(lambda: postgres.answers(url), "the Postgres container")
-        yield url
-
-
-@contextmanager
-def _kafka_container() -> Iterator[str]:
-    port = free_port()
-    container = DockerContainer("apache/kafka:4.1.0").with_bind_ports(9092, port)
-    bootstrap_servers = f"{container.get_container_host_ip()}:{port}"
-    settings = {
-        **kafka.SETTINGS,
-        "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
-        "advertised.listeners": f"PLAINTEXT://{bootstrap_servers}",
-        "controller.quorum.voters": "1@localhost:9093",
-    }
-    for name, value in settings.items():
-        container.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
-    with container:
-        _wait_for(lambda: kafka.answers(bootstrap_servers), "the Kafka container")
-        yield bootstrap_servers
-
-
-def _wait_for(answers: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not answers():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not answer within a minute")
-        time.sleep(0.1)
