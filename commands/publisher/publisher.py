@@ -1,0 +1,118 @@
+"""The publisher: of all that run, one leads, numbers and sends; the others wait as spares.
+
+Numbering goes on while Kafka is away. It begins only after Kafka was held against the store, anew in each term: Postgres
+may have come back as an older one.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from commands.publisher import epoch as epochs
+from commands.publisher import tails
+from commands.publisher.epoch import Fenced
+from commands.publisher.halves import NumberingHalf, SendingHalf
+from commands.publisher.handover import Handover
+from commands.publisher.progress import LEADING
+from commands.publisher.sending import PRODUCER, Sender
+from commands.publisher.tails import StoreOlderThanKafka, Tail
+from commands.settings import PublisherSettings
+from eventlog import topics
+from runtime import kafka, leadership, postgres
+from runtime.leadership import Leadership, LeadershipLost
+from runtime.process import Stop
+
+_ROOM = 8_000  # Numbered facts that wait in memory for sending; all others are read from the store.
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """Runs until it is asked to stop. `accepted` says why the log shall go on, though the store is older than Kafka."""
+
+    def __init__(self, settings: PublisherSettings, stop: Stop, accepted: str | None = None) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._accepted = accepted
+
+    def run(self) -> None:
+        """Lead whenever possible. Where Postgres goes away, or another takes over, stand for it again.
+
+        Raises `KafkaUnreachable`, `TopicsUnfit`, `ForeignRecord`, `StoreOlderThanKafka`, `AnotherHistory`, `DeliveryFailed`.
+        """
+        while not self._stop:
+            try:
+                self._lead()
+            except (psycopg.OperationalError, LeadershipLost, Fenced) as error:
+                log.warning("not leading", reason=str(error).strip())
+                self._stop.wait(random.uniform(0.2, 1.0))
+
+    def _lead(self) -> None:
+        """One term, from the lock to its loss or the end of the process."""
+        lead = leadership.wait(self._settings.database_url, "publisher", self._stop)
+        if lead is None:
+            return
+        with lead, ExitStack() as term:
+            connection = term.enter_context(self._connect("sending"))
+            epoch = epochs.take(connection)
+            sender = self._prepare(connection, epoch)
+            term.callback(sender.close)
+            LEADING.set(1)
+            term.callback(LEADING.set, 0)
+            log.info("leading", epoch=epoch, sends_after=sender.handed)
+            self._work(connection, epoch, sender, lead)
+
+    def _prepare(self, connection: Connection[Any], epoch: int) -> Sender:
+        """Hold Kafka against the store, and say from where on to send."""
+        settings = self._settings
+        kafka.wait_until_ready(settings.bootstrap_servers)
+        topics.ensure(kafka.admin(settings.bootstrap_servers), settings)
+        found = tails.read(settings.bootstrap_servers, settings)
+        self._compare(connection, epoch, found)
+        checkpoint = epochs.checkpoint(connection)
+        after = tails.first_missing(connection, checkpoint, found)
+        if after < checkpoint:
+            log.warning("Kafka lacks facts that it had acknowledged; they are sent again", sends_after=after)
+        producer = kafka.producer(settings.bootstrap_servers, **PRODUCER, **{"compression.type": settings.compression})
+        return Sender(producer, prefix=settings.prefix, service_url=settings.service_url, after=after, tails=found)
+
+    def _compare(self, connection: Connection[Any], epoch: int, found: Sequence[Tail]) -> None:
+        try:
+            tails.compare(connection, found)
+        except StoreOlderThanKafka as error:
+            if self._accepted is None:
+                raise
+            tails.accept(connection, epoch, found, self._accepted)
+            log.warning("an older store was accepted", reason=self._accepted, found=str(error))
+
+    def _work(self, connection: Connection[Any], epoch: int, sender: Sender, lead: Leadership) -> None:
+        """Both halves side by side, until one fails or the process is asked to stop."""
+        handover = Handover(_ROOM)
+        ended = Stop()
+        with ThreadPoolExecutor(1, "numbering") as executor:
+            numbering = executor.submit(self._number, epoch, handover, lambda: bool(ended))
+            try:
+                SendingHalf(connection, epoch, sender, handover).run(self._until_over(numbering, lead))
+            finally:
+                ended.set()
+        numbering.result()
+
+    def _number(self, epoch: int, handover: Handover, ended: Callable[[], bool]) -> None:
+        with self._connect("numbering") as connection, self._connect("listening") as listening:
+            NumberingHalf(connection, listening, epoch, self._settings.partitions, handover).run(ended)
+
+    def _until_over(self, numbering: "Future[None]", lead: Leadership) -> Callable[[], bool]:
+        def is_over() -> bool:
+            lead.confirm()
+            return bool(self._stop) or numbering.done()
+
+        return is_over
+
+    def _connect(self, purpose: str) -> Connection[Any]:
+        return postgres.connect(self._settings.database_url, name=f"publisher {purpose}", autocommit=True)

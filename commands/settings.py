@@ -1,0 +1,23 @@
+"""What the processes of the write side read from their environment."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from eventlog.topics import TopicSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherSettings(TopicSettings):
+    """The publisher's environment; the topics' settings are among it. `service_url` is where readers find the schemas."""
+
+    database_url: Annotated[str, Field(alias="DATABASE_URL")]
+    bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS")]
+    service_url: Annotated[str, Field(alias="TILLSTREAM_URL", pattern=r"^https?://[^/].*[^/]$")]
+    compression: Annotated[Literal["none", "gzip", "snappy", "lz4", "zstd"], Field(alias="KAFKA_COMPRESSION")] = (
+        "gzip"  # Not every stock client reads the others.
+    )
+    metrics_host: Annotated[str, Field(alias="TILLSTREAM_HOST")] = "127.0.0.1"
+    metrics_port: Annotated[int, Field(alias="TILLSTREAM_METRICS_PORT", ge=0, le=65_535)] = 0
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(alias="LOG_LEVEL")] = "INFO"

@@ -1,0 +1,135 @@
+"""The topics of the log: their names, the settings that readers rely on, and which partition a stream belongs to.
+
+The publisher alone creates them. Every process that finds other settings refuses to start: what they promise (nothing is
+ever deleted, the order per stream holds, the broker's clock) cannot be had again once it was broken.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from confluent_kafka import KafkaError, KafkaException, murmur2
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # Documented, yet not exported by its stubs.
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
+from confluent_kafka.cimpl import NewTopic
+from pydantic import Field
+
+from schemas.names import TOPICS
+
+_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSettings:
+    """What the environment says about topics. The partitions are fixed at creation: more would break the order per stream."""
+
+    prefix: Annotated[str, Field(alias="KAFKA_TOPIC_PREFIX", pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = "tillstream."
+    partitions: Annotated[int, Field(alias="KAFKA_TOPIC_PARTITIONS", ge=1, le=10_000)] = 12
+    replication: Annotated[int, Field(alias="KAFKA_TOPIC_REPLICATION", ge=1)] = 3
+    min_isr: Annotated[int, Field(alias="KAFKA_TOPIC_MIN_ISR", ge=1)] = 2
+
+
+class TopicsMissing(Exception):
+    """The publisher has not created them yet."""
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        super().__init__(
+            f"Kafka has no topic {', '.join(topics)}. The publisher creates the topics: start `python -m commands publisher`,"
+            " or set KAFKA_TOPIC_PREFIX to the prefix that it has."
+        )
+
+
+class TopicsUnfit(Exception):
+    """Topics exist, but not as readers rely on them. The message has a line for each setting: found and wanted."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__("Topics are not as they must be:\n" + "\n".join(f"  {line}" for line in differences))
+
+
+def full_name(prefix: str, topic: str) -> str:
+    """The broker's name of a logical topic: `tillstream.payments`."""
+    return prefix + topic
+
+
+def full_names(prefix: str) -> Sequence[str]:
+    """All topics of the log, as the broker names them."""
+    return [full_name(prefix, topic) for topic in TOPICS.values()]
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a stream's facts, by its id: what Java's default partitioner and `murmur2_random` choose."""
+    return murmur2(key, partitions)
+
+
+def ensure(admin: AdminClient, settings: TopicSettings) -> None:
+    """Create the topics that are missing, then check all. For the publisher only. Raises `TopicsUnfit`."""
+    if missing := _missing(admin, settings):
+        _create(admin, missing, settings)
+    check(admin, settings, timeout_seconds=_TIMEOUT_SECONDS)
+
+
+def check(admin: AdminClient, settings: TopicSettings, timeout_seconds: float = 0.0) -> None:
+    """Return if all topics are as they must be. Waits for missing ones at most `timeout_seconds`.
+
+    Raises `TopicsMissing` or `TopicsUnfit`.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while missing := _missing(admin, settings):
+        if time.monotonic() >= deadline:
+            raise TopicsMissing(missing)
+        time.sleep(0.1)
+    if differences := [*_differing_shapes(admin, settings), *_differing_configs(admin, settings)]:
+        raise TopicsUnfit(differences)
+
+
+def _config(settings: TopicSettings) -> Mapping[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",  # For ever; and no limit by size either.
+        "retention.bytes": "-1",
+        "message.timestamp.type": "LogAppendTime",
+        "min.insync.replicas": str(settings.min_isr),
+        "unclean.leader.election.enable": "false",
+    }
+
+
+def _create(admin: AdminClient, topics: Sequence[str], settings: TopicSettings) -> None:
+    config = dict(_config(settings))
+    wanted = [NewTopic(topic, settings.partitions, settings.replication, config=config) for topic in topics]
+    for topic, creation in admin.create_topics(wanted).items():
+        try:
+            creation.result(_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicsUnfit([f"{topic} cannot be created: {error.args[0].str()}"]) from error
+
+
+def _missing(admin: AdminClient, settings: TopicSettings) -> list[str]:
+    there = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    return [topic for topic in full_names(settings.prefix) if topic not in there]
+
+
+def _differing_shapes(admin: AdminClient, settings: TopicSettings) -> Iterator[str]:
+    there = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+    for topic in full_names(settings.prefix):
+        partitions = there[topic].partitions
+        replication = min((len(partition.replicas) for partition in partitions.values()), default=0)
+        yield from _difference(topic, "the number of partitions", str(len(partitions)), str(settings.partitions))
+        yield from _difference(topic, "replication.factor", str(replication), str(settings.replication))
+
+
+def _differing_configs(admin: AdminClient, settings: TopicSettings) -> Iterator[str]:
+    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in full_names(settings.prefix)]
+    for resource, answer in admin.describe_configs(resources).items():
+        found = answer.result(_TIMEOUT_SECONDS)
+        for name, wanted in _config(settings).items():
+            yield from _difference(resource.name, name, str(found[name].value), wanted)
+
+
+def _difference(topic: str, setting: str, found: str, wanted: str) -> Iterator[str]:
+    if found != wanted:
+        yield f"{topic}: {setting} is {found} and must be {wanted}."

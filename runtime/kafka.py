@@ -1,0 +1,65 @@
+"""Kafka: clients with our settings, the wait at the start, and a sentence where the broker does not answer."""
+
+import logging
+import time
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+_log = logging.getLogger("librdkafka")
+
+
+class KafkaUnreachable(Exception):
+    """Kafka did not answer in time. The message says where it was looked for and how to start it."""
+
+    def __init__(self, bootstrap_servers: str, error: Exception) -> None:
+        super().__init__(
+            f"Kafka does not answer at {bootstrap_servers} ({error!s}). Start it (`make up` starts one,"
+            " `python -m sandbox kafka` one alone) or set KAFKA_BOOTSTRAP_SERVERS."
+        )
+
+
+def producer(bootstrap_servers: str, **config: Any) -> Producer:
+    """A producer. `config` holds librdkafka's settings, with `_` for `.`: `linger_ms=0`."""
+    return Producer(_config(bootstrap_servers, config))
+
+
+def consumer(bootstrap_servers: str, **config: Any) -> Consumer:
+    """A consumer. `config` holds librdkafka's settings, with `_` for `.`: `group_id="projector"`."""
+    return Consumer(_config(bootstrap_servers, config))
+
+
+def admin(bootstrap_servers: str) -> AdminClient:
+    """A client for topics and their settings."""
+    return AdminClient(_config(bootstrap_servers, {}))
+
+
+def wait_until_ready(bootstrap_servers: str, timeout_seconds: float = 30.0) -> None:
+    """Return once Kafka answers; raise `KafkaUnreachable` if it does not in time."""
+    client = admin(bootstrap_servers)
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            client.list_topics(timeout=max(0.1, min(2.0, deadline - time.monotonic())))
+            return
+        except KafkaException as error:
+            if time.monotonic() >= deadline:
+                raise KafkaUnreachable(bootstrap_servers, error) from error
+            time.sleep(0.1)
+
+
+def _config(bootstrap_servers: str, config: dict[str, Any]) -> dict[str, Any]:
+    ours = {
+        "bootstrap.servers": bootstrap_servers,
+        "client.id": "tillstream",
+        "reconnect.backoff.max.ms": 1000,  # Ten seconds by default: long after Kafka is back.
+        "log_level": 3,  # Errors. Warnings are about settings that we chose on purpose.
+        "logger": _log,
+    }
+    return ours | {_dotted(name): value for name, value in config.items()}
+
+
+def _dotted(name: str) -> str:
+    """librdkafka's own name of a setting. Callbacks keep theirs: `error_cb`, `on_commit`."""
+    return name if name.endswith("_cb") or name.startswith("on_") else name.replace("_", ".")

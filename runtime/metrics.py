@@ -1,0 +1,25 @@
+"""Metrics of processes that serve no HTTP otherwise: one small endpoint for Prometheus."""
+
+import prometheus_client
+
+
+class MetricsPortTaken(Exception):
+    """The port for metrics is in use. The message names the variable to change."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(
+            f"Metrics cannot be served at {host}:{port} ({error!s}). Set TILLSTREAM_METRICS_PORT, or 0 for none."
+        )
+
+
+def serve(port: int, host: str = "127.0.0.1") -> None:
+    """Answer `GET /metrics` from a thread of its own for as long as the process lives; port 0 = not at all.
+
+    Raises `MetricsPortTaken`.
+    """
+    if port == 0:
+        return
+    try:
+        prometheus_client.start_http_server(port, host)
+    except OSError as error:
+        raise MetricsPortTaken(host, port, error) from error
