@@ -1,0 +1,183 @@
+"""The log as Kafka holds it: read from places of one's own, or from those that a consumer group hands out."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from eventlog.log import Batch, Source
+from eventlog.topics import full_name
+from runtime import kafka
+from schemas import cloudevents
+from schemas.envelope import Recorded
+
+# What a reader of this log wants of its consumer: its places are kept elsewhere, so one that is gone is an error, and what
+# is fetched ahead stays small, so that memory does not grow with the log.
+_CONSUMER: Mapping[str, Any] = {
+    "enable_auto_commit": False,
+    "enable_auto_offset_store": False,
+    "auto_offset_reset": "error",
+    "partition_assignment_strategy": "roundrobin",
+    "session_timeout_ms": 6_000,  # The shortest that brokers allow as they come: another one takes over soon.
+    "heartbeat_interval_ms": 2_000,
+    "fetch_wait_max_ms": 100,
+    "fetch_error_backoff_ms": 100,
+    "queued_max_messages_kbytes": 4_096,
+}
+
+_ANSWER_WITHIN_SECONDS = 10.0
+_LATEST = -1  # Kafka's own sign for "the end" where a time is asked for.
+
+
+class LogInterrupted(Exception):
+    """Reading broke off, and may go on from the last places: the broker is away, or the group went on without us."""
+
+
+class PlaceGone(Exception):
+    """The topic no longer holds, or never held, the place where reading was to go on."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(
+            f"Topic {message.topic()} holds no offset {message.offset()} in partition {message.partition()}: it was cut off,"
+            " or deleted and made anew. Facts are kept for ever, so find out what happened; then rebuild the read"
+            " models from the store (`python -m projections replay --all --source store`)."
+        )
+
+
+Assigned = Callable[[Collection[Source]], Mapping[Source, int]]
+
+
+def open_log(bootstrap_servers: str, topics: Iterable[str], *, prefix: str, group_id: str) -> "KafkaLog":
+    """A log with a consumer of its own. The group matters to those who `join` only."""
+    return KafkaLog(kafka.consumer(bootstrap_servers, group_id=group_id, **_CONSUMER), topics, prefix)
+
+
+class KafkaLog:
+    """The Log port over a consumer, which it owns. Sources are named by their logical topics, without the prefix."""
+
+    def __init__(self, consumer: Consumer, topics: Iterable[str], prefix: str) -> None:
+        self._consumer = consumer
+        self._logical = {full_name(prefix, topic): topic for topic in topics}
+        self._prefix = prefix
+        self._places: Mapping[Source, int] = {}
+        self._moved = False
+
+    def sources(self) -> Sequence[Source]:
+        """Every partition of its topics. Raises `LogInterrupted` where a topic is missing or the broker is away."""
+        return [
+            Source(logical, partition)
+            for topic, logical in self._logical.items()
+            for partition in self._partitions(topic)
+        ]
+
+    def ends(self) -> Mapping[Source, int]:
+        return self._offsets(_LATEST)
+
+    def ends_last_heard(self, sources: Iterable[Source]) -> Mapping[Source, int]:
+        """The ends of sources that are being read, as of the last answer to a fetch. Asks nobody, costs nothing."""
+        heard = {source: self._consumer.get_watermark_offsets(self._place(source), cached=True) for source in sources}
+        return {source: marks[1] for source, marks in heard.items() if marks is not None and marks[1] >= 0}
+
+    def offsets_since(self, moment: datetime) -> Mapping[Source, int]:
+        """For each source the first offset that the broker wrote at `moment` or later; its end where there is none."""
+        ends = self.ends()
+        found = self._offsets(int(moment.timestamp() * 1000))
+        return {source: offset if offset >= 0 else ends[source] for source, offset in found.items()}
+
+    def seek(self, places: Mapping[Source, int]) -> None:
+        self._places, self._moved = places, True
+        self._consumer.assign([self._place(source, offset) for source, offset in places.items()])
+
+    def join(self, assigned: Assigned, revoked: Callable[[], None]) -> None:
+        """Share the sources with all others of the consumer's group.
+
+        `assigned` is told which sources are ours from now on and answers where to read on in each; `revoked`, that none
+        is. Both are called from within `read`, and what they raise comes out of it.
+        """
+
+        def on_assign(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            self.seek(assigned([self._source(place.topic, place.partition) for place in partitions]))
+
+        def on_revoke(_consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+            self._places, self._moved = {}, True
+            revoked()
+
+        self._consumer.subscribe(list(self._logical), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_revoke)
+
+    def leave(self) -> None:
+        """Give all sources back to the group."""
+        self._consumer.unsubscribe()
+
+    def read(self, limit: int, timeout_seconds: float) -> Sequence[Batch]:
+        """As the port says; also raises `LogInterrupted`, `PlaceGone`, and `ForeignRecord` for what is no fact of ours."""
+        self._moved = False
+        messages = self._messages(limit, timeout_seconds)
+        if self._moved and messages:
+            # The sources changed hands while we read, so these may be from before: go back to where we were told to begin.
+            if self._places:
+                self.seek(self._places)
+            return []
+        by_source: dict[Source, list[Message]] = {}
+        for message in messages:
+            _check(message)
+            by_source.setdefault(self._source(message.topic(), message.partition()), []).append(message)
+        return [_batch(source, found) for source, found in by_source.items()]
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _messages(self, limit: int, timeout_seconds: float) -> Sequence[Message]:
+        """Wait for the first only: `consume(limit, timeout)` waits out its time-out even when messages are there."""
+        first = self._consumer.poll(timeout_seconds)
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(limit - 1, 0)] if limit > 1 else [first]
+
+    def _source(self, topic: str | None, partition: int | None) -> Source:
+        return Source(self._logical[cast(str, topic)], cast(int, partition))
+
+    def _place(self, source: Source, offset: int = 0) -> TopicPartition:
+        return TopicPartition(full_name(self._prefix, source.topic), source.partition, offset)
+
+    def _partitions(self, topic: str) -> Iterable[int]:
+        try:
+            found = self._consumer.list_topics(topic, timeout=_ANSWER_WITHIN_SECONDS).topics[topic]
+        except KafkaException as error:
+            raise LogInterrupted(_sentence(error.args[0])) from error
+        if found.error is not None:
+            raise LogInterrupted(f"{_sentence(found.error)} (topic {topic})")
+        return sorted(found.partitions)
+
+    def _offsets(self, moment_ms: int) -> Mapping[Source, int]:
+        places = [self._place(source, moment_ms) for source in self.sources()]
+        try:
+            found = self._consumer.offsets_for_times(places, timeout=_ANSWER_WITHIN_SECONDS)
+        except KafkaException as error:
+            raise LogInterrupted(_sentence(error.args[0])) from error
+        for place in found:
+            if place.error is not None:
+                raise LogInterrupted(f"{_sentence(place.error)} (topic {place.topic}, partition {place.partition})")
+        return {self._source(place.topic, place.partition): place.offset for place in found}
+
+
+def _check(message: Message) -> None:
+    error = message.error()
+    if error is None:
+        return
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:
+        raise PlaceGone(message)
+    raise LogInterrupted(_sentence(error))
+
+
+def _batch(source: Source, messages: Sequence[Message]) -> Batch:
+    return Batch(source, cast(int, messages[-1].offset()) + 1, [_fact(source.topic, message) for message in messages])
+
+
+def _fact(topic: str, message: Message) -> Recorded:
+    headers = cast(list[cloudevents.Header] | None, message.headers())
+    return cloudevents.read(headers, topic=topic, key=message.key(), value=message.value())
+
+
+def _sentence(error: KafkaError) -> str:
+    return f"Kafka says: {error.str()}"

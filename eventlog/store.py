@@ -1,0 +1,88 @@
+"""The log as the store holds it: every numbered fact in the one order of positions, sent to Kafka yet or not."""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from eventlog.log import Batch, Source
+from schemas import chain, codec
+from schemas.envelope import Recorded
+
+STORE = Source("store", 0)
+
+_READ = Path(__file__).with_suffix(".read.sql").read_bytes()
+_COMPLETE = Path(__file__).with_suffix(".complete.sql").read_bytes()
+
+_POLL_SECONDS = 0.05
+
+
+class StoreLog:
+    """The Log port over an autocommit connection. Pages by position, so memory stays flat."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._position = 0
+
+    def ends(self) -> Mapping[Source, int]:
+        """The highest position. (Of the store an offset is the position of the fact before, so reading ends there.)"""
+        row = self._connection.execute("SELECT coalesce(max(position), 0) FROM store.positions").fetchone()
+        assert row is not None, "an aggregate always gives a row"
+        return {STORE: row[0]}
+
+    def seek(self, places: Mapping[Source, int]) -> None:
+        """Read on after `places[STORE]`, a position."""
+        (self._position,) = places.values()
+
+    def read(self, limit: int, timeout_seconds: float) -> Sequence[Batch]:
+        deadline = time.monotonic() + timeout_seconds
+        while not (facts := self._page(limit)):
+            if time.monotonic() > deadline:
+                return []
+            time.sleep(_POLL_SECONDS)
+        self._position = facts[-1].position
+        return [Batch(STORE, self._position, facts)]
+
+    def complete_up_to(self, topics: Collection[str], seen: Mapping[Source, int]) -> int:
+        """The position up to which a reader of these topics misses nothing, who has seen each source up to its position."""
+        sources = list(seen)
+        parameters = {
+            "topics": sorted(topics),
+            "topic": [source.topic for source in sources],
+            "partition": [source.partition for source in sources],
+            "last_position": [seen[source] for source in sources],
+        }
+        row = self._connection.execute(_COMPLETE, parameters).fetchone()
+        assert row is not None, "an aggregate always gives a row"
+        position: int = row[0]
+        return position
+
+    def numbered_at(self, position: int) -> datetime:
+        """When the fact at this position got it, by the clock of Postgres. LookupError where there is none."""
+        row = self._connection.execute(
+            "SELECT numbered_at FROM store.positions WHERE position = %s", [position]
+        ).fetchone()
+        if row is None:
+            raise LookupError(f"The store has no position {position}.")
+        moment: datetime = row[0]
+        return moment
+
+    def _page(self, limit: int) -> Sequence[Recorded]:
+        """The next facts. The row before them comes along for its hash."""
+        with self._connection.cursor(binary=True, row_factory=dict_row) as cursor:
+            rows = cursor.execute(_READ, {"after": self._position, "limit": limit + 1}).fetchall()
+        before = rows.pop(0)["hash"] if rows and rows[0]["position"] == self._position else chain.GENESIS
+        del rows[limit:]
+        facts = []
+        for row in rows:
+            facts.append(_fact(row, before))
+            before = row["hash"]
+        return facts
+
+
+def _fact(row: Mapping[str, Any], previous_hash: bytes) -> Recorded:
+    return Recorded(**row, event=codec.decode(row["value"]).event, previous_hash=previous_hash)

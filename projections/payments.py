@@ -1,0 +1,264 @@
+"""Payments: how each one stands, and a project's list of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, NamedTuple, assert_never, cast
+
+from psycopg import Cursor
+from psycopg.rows import class_row
+
+from domain.payment import (
+    PaymentAttemptFailed,
+    PaymentCanceled,
+    PaymentCheckoutOpened,
+    PaymentEvent,
+    PaymentExpired,
+    PaymentFailed,
+    PaymentInitiated,
+    PaymentProcessing,
+    PaymentSucceeded,
+    PaymentUnconfirmed,
+    Status,
+)
+from projections.generations import LiveGenerations
+from projections.lookups import Coalesced
+from projections.statements import arrays, beside, on
+from runtime.postgres import Pool
+from schemas.envelope import Recorded
+from schemas.names import EVENTS
+
+name = "payments"
+topics = frozenset({"payments"})
+stream_prefixes = ("pay_",)
+tables = beside(__file__)
+
+_APPLY = beside(__file__, "apply")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRow:
+    """One payment as it stands. `amount_minor` is what the gateway took, once it did; until then what is expected.
+
+    `failure_code` says why it failed, `decline_code` why the last attempt on the open page was declined.
+    """
+
+    payment_id: str
+    project_id: str
+    user_id: str
+    customer_id: str
+    product_id: str
+    product_type: str
+    price_id: str
+    quantity: int
+    payment_type: str
+    gateway: str
+    status: str
+    amount_minor: int
+    currency: str
+    amount_differs: bool
+    credits: int
+    credit_type: str
+    metadata: Mapping[str, str]
+    checkout_id: str | None
+    expires_at: datetime | None
+    gateway_payment_id: str | None
+    gateway_subscription_id: str | None
+    failure_code: str | None
+    decline_code: str | None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    position: int
+
+
+_COLUMNS = (*(field.name for field in fields(PaymentRow)), "status_rank")
+_READ = ", ".join(field.name for field in fields(PaymentRow))
+
+
+# The fold. What facts say of a row is a mapping of columns; those that they do not speak of are absent, never None, so
+# that it does not matter how facts are cut into batches.
+
+Said = dict[str, Any]
+
+
+def row(fact: Recorded) -> Said:
+    """What one fact says of its payment."""
+    said = {column: value for column, value in _said(cast(PaymentEvent, fact.event)).items() if value is not None}
+    said["payment_id"] = fact.stream
+    said["updated_at"] = fact.recorded_at
+    said["version"] = fact.version
+    said["position"] = fact.position
+    return said
+
+
+def merge(earlier: Said, later: Said) -> Said:
+    """What both say together. A status never gives way to one that is less far along."""
+    merged = {**earlier, **later}
+    if "status" in earlier and later.get("status_rank", -1) <= earlier["status_rank"]:
+        merged["status"], merged["status_rank"] = earlier["status"], earlier["status_rank"]
+    return merged
+
+
+def apply(facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
+    """Fold facts into one row per payment, and write each once."""
+    rows: dict[str, Said] = {}
+    for fact in facts:
+        said = row(fact)
+        rows[fact.stream] = merge(rows[fact.stream], said) if fact.stream in rows else said
+    cursor.execute(on(schema, _APPLY), arrays(_COLUMNS, [rows[key] for key in sorted(rows)]))
+
+
+def status_after(event_type: str) -> Status | None:
+    """The status that a fact of this type brings a payment to; None where it brings it to none."""
+    return _STATUS_AFTER.get(EVENTS.get(event_type, object))
+
+
+_STATUS_AFTER: Mapping[type, Status] = {
+    PaymentInitiated: Status.INITIATED,
+    PaymentUnconfirmed: Status.UNCONFIRMED,
+    PaymentCheckoutOpened: Status.CHECKOUT_OPENED,
+    PaymentProcessing: Status.PROCESSING,
+    PaymentExpired: Status.EXPIRED,
+    PaymentFailed: Status.FAILED,
+    PaymentCanceled: Status.CANCELED,
+    PaymentSucceeded: Status.SUCCEEDED,
+}
+
+
+def _said(event: PaymentEvent) -> Said:
+    said = _besides_status(event)
+    if status := _STATUS_AFTER.get(type(event)):
+        said["status"] = status.value
+        said["status_rank"] = status.rank
+    return said
+
+
+def _besides_status(event: PaymentEvent) -> Said:
+    match event:
+        case PaymentInitiated():
+            return _initiated(event)
+        case PaymentCheckoutOpened():
+            return {"checkout_id": event.checkout_id, "expires_at": event.expires_at}
+        case PaymentAttemptFailed():
+            return {"decline_code": event.decline_code or event.code}
+        case PaymentProcessing():
+            return {"checkout_id": event.checkout_id, "gateway_payment_id": event.gateway_payment_id}
+        case PaymentSucceeded():
+            return _succeeded(event)
+        case PaymentFailed():
+            return {"failure_code": event.code}
+        case PaymentCanceled() | PaymentExpired() | PaymentUnconfirmed():
+            return {}
+        case _:
+            assert_never(event)
+
+
+def _initiated(event: PaymentInitiated) -> Said:
+    return {
+        "project_id": event.project_id,
+        "user_id": event.user_id,
+        "customer_id": event.customer_id,
+        "product_id": event.product_id,
+        "product_type": event.product_type,
+        "price_id": event.price_id,
+        "quantity": event.quantity,
+        "payment_type": event.payment_type,
+        "gateway": event.gateway,
+        "amount_minor": event.amount_minor,
+        "currency": event.currency,
+        "amount_differs": False,
+        "credits": event.credits,
+        "credit_type": event.credit_type,
+        "metadata": json.dumps(dict(event.metadata), ensure_ascii=False),
+        "created_at": event.initiated_at,
+    }
+
+
+def _succeeded(event: PaymentSucceeded) -> Said:
+    return {
+        "amount_minor": event.amount_minor,
+        "currency": event.currency,
+        "amount_differs": event.amount_differs,
+        "checkout_id": event.checkout_id,
+        "gateway_payment_id": event.gateway_payment_id,
+        "gateway_subscription_id": event.gateway_subscription_id,
+    }
+
+
+# The queries.
+
+
+class After(NamedTuple):
+    """The last payment of the page before."""
+
+    created_at: datetime
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which of a project's payments are wanted. `created_after` is taken in, `created_before` is not."""
+
+    user_id: str | None = None
+    status: str | None = None
+    product_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+async def by_ids(pool: Pool, schema: str, ids: Sequence[str]) -> Mapping[str, PaymentRow]:
+    """Payments by id, of any project; those that are not shown yet are left out."""
+    query = on(schema, f"SELECT {_READ} FROM {{schema}}.payments WHERE payment_id = ANY (%b)")  # noqa: S608 - our names
+    async with pool.connection() as connection, connection.cursor(row_factory=class_row(PaymentRow)) as cursor:
+        await cursor.execute(query, [ids])
+        return {payment.payment_id: payment async for payment in cursor}
+
+
+def by_id(pool: Pool, live: LiveGenerations) -> Coalesced[str, PaymentRow]:
+    """Payments one by one, read together: build it once per process."""
+
+    async def fetch(ids: Sequence[str]) -> Mapping[str, PaymentRow]:
+        return await by_ids(pool, await live.schema(name), ids)
+
+    return Coalesced(fetch)
+
+
+async def page(
+    pool: Pool, schema: str, project_id: str, *, wanted: Filter, after: After | None, limit: int
+) -> Sequence[PaymentRow]:
+    """A project's payments, newest first, that come after the page before."""
+    conditions = [_CONDITIONS[column] for column, value in asdict(wanted).items() if value is not None]
+    if after is not None:
+        conditions.append("(created_at, payment_id) < (%(after_created_at)s, %(after_payment_id)s)")
+    query = on(schema, _PAGE.replace("{conditions}", "".join(f" AND {condition}" for condition in conditions)))
+    parameters = {"project_id": project_id, "limit": limit, **asdict(wanted)}
+    if after is not None:
+        parameters |= {"after_created_at": after.created_at, "after_payment_id": after.payment_id}
+    async with pool.connection() as connection, connection.cursor(row_factory=class_row(PaymentRow)) as cursor:
+        await cursor.execute(query, parameters)
+        return await cursor.fetchall()
+
+
+async def versions(pool: Pool, schema: str, streams: Sequence[str]) -> Mapping[str, int]:
+    """The versions that the payments among these streams are shown at."""
+    query = on(schema, "SELECT payment_id, version FROM {schema}.payments WHERE payment_id = ANY (%b)")
+    async with pool.connection() as connection:
+        return dict(await (await connection.execute(query, [streams])).fetchall())
+
+
+_CONDITIONS = {
+    "user_id": "user_id = %(user_id)s",
+    "status": "status = %(status)s",
+    "product_id": "product_id = %(product_id)s",
+    "created_after": "created_at >= %(created_after)s",
+    "created_before": "created_at < %(created_before)s",
+}
+
+_PAGE = f"""
+    SELECT {_READ} FROM {{schema}}.payments
+     WHERE project_id = %(project_id)s{{conditions}}
+     ORDER BY created_at DESC, payment_id DESC
+     LIMIT %(limit)s
+"""  # noqa: S608 - our own column names
