@@ -30,7 +30,7 @@ def register() -> None:
     ids = read_ids()
     given = with_new_ids(read_records(), ids)
     write_ids(given)
-    for label in given.keys() - ids.keys():
+    for label in sorted(given.keys() - ids.keys()):
         typer.echo(f"{label} has id {given[label].id}")
 
 

@@ -64,7 +64,7 @@ def _ids(records: Sequence[Record], ids: Mapping[str, Given]) -> Iterator[str]:
                 f"{record.label} is not what it was when it got its id, and facts may stand in the log as it was: "
                 f"put it back, and write the change as the next version."
             )
-    for label in ids.keys() - {record.label for record in records}:
+    for label in sorted(ids.keys() - {record.label for record in records}):
         yield f"{label} has id {ids[label].id}, but its file is gone: put it back, for facts may stand in the log with that id."
     for id, count in Counter(given.id for given in ids.values()).items():
         if count > 1:

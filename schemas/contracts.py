@@ -71,7 +71,7 @@ def read_records(folder: Path = FOLDER) -> list[Record]:
 
 def read_ids(folder: Path = FOLDER) -> dict[str, Given]:
     """`ids.json`: which id each record has, by label. Ids are given by `python -m schemas register`."""
-    given = json.loads((folder / "ids.json").read_text("utf-8"))
+    given = json.loads((folder / "ids.json").read_text("utf-8"), object_pairs_hook=_once)
     return {label: Given(**entry) for label, entry in given.items()}
 
 
@@ -125,6 +125,16 @@ def fingerprint(schema: Schema) -> str:
 def _field(field: Schema) -> Schema:
     default = {"default": field["default"]} if "default" in field else {}
     return {"name": field["name"], "type": meaning(field["type"]), **default}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, as long as no name stands in it twice, as after a careless merge."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise ContractsIncomplete(f"{doubled} stands twice in ids.json: keep the entry that was there first.")
+    return found
 
 
 def _read_record(file: Path) -> Record:
