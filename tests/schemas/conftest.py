@@ -1,11 +1,8 @@
-"""A sample of every event, recorded."""
+"""Events of every type, and a way to have them recorded."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import fields
-from datetime import UTC, datetime
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,32 +10,9 @@ import pytest
 from schemas import chain, codec
 from schemas.envelope import Envelope, Recorded
 from schemas.names import EVENTS, name_of, topic_of
-
-MOMENT = datetime(2026, 3, 1, 12, 0, 7, 123456, tzinfo=UTC)
-
-SAMPLES: Mapping[Any, Any] = {
-    int: 1_234_567,
-    bool: True,
-    datetime: MOMENT,
-    tuple[str, ...]: ("one", "zwei", "三"),
-    Mapping[str, str]: {"order": "A-17", "größe": "groß"},
-}
+from tests.schemas.samples import MOMENT, sample
 
 Recorder = Callable[..., Recorded]
-
-
-def sample(cls: type) -> Any:
-    """An event with every field filled in, each with something of its own."""
-    return cls(**{field.name: _value(field.name, get_type_hints(cls)[field.name]) for field in fields(cls)})
-
-
-def _value(name: str, annotation: Any) -> Any:
-    kinds = (
-        [kind for kind in get_args(annotation) if kind is not NoneType]
-        if NoneType in get_args(annotation)
-        else [annotation]
-    )
-    return f"{name} ü" if kinds[0] is str else SAMPLES[kinds[0]]
 
 
 @pytest.fixture(params=list(EVENTS.values()), ids=list(EVENTS))

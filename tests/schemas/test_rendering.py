@@ -8,7 +8,7 @@ from typing import Any
 from domain.payment.events import PaymentCheckoutOpened, PaymentExpired
 from schemas import times
 from schemas.rendering import to_json
-from tests.schemas.conftest import MOMENT
+from tests.schemas.samples import MOMENT
 
 
 def test_a_fact_is_rendered_whole(record: Any) -> None:
