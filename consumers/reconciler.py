@@ -1,11 +1,14 @@
 """The reconciler: finds what is still open between us and the gateway, and issues the commands that end it."""
 
-from collections import Counter
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+import psycopg
 import structlog
+from prometheus_client import Counter
 
 from commands.checkouts import SAME_KEY_FOR, known, open_checkout, record_opened
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
@@ -15,6 +18,9 @@ from commands.settlement import settle
 from domain.payment import PAYMENTS, Payment, checkout
 from gateways.errors import GatewayUnavailable
 from gateways.port import Gateway
+from runtime import leadership
+from runtime.leadership import Leadership, LeadershipLost
+from runtime.process import Stop
 from vault.port import Vault
 
 log = structlog.get_logger()
@@ -22,6 +28,11 @@ log = structlog.get_logger()
 ACTOR = "system:reconciler"
 NEVER_RECORDED_AFTER = timedelta(hours=1)
 LONGEST_WAIT = timedelta(hours=6)
+PASS_EVERY_SECONDS = 1.0
+PURGE_EVERY = timedelta(hours=1)
+PURGED_AT_ONCE = 10_000
+
+RECONCILED = Counter("tillstream_reconciled", "What the reconciler took up, by how it ended", ["outcome"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +47,17 @@ class Reconciler:
 
     async def reconcile(self, now: datetime, limit: int = 100) -> Mapping[str, int]:
         """Sweep notices that wait, then ask about payments that are due. Returns how many ended how."""
-        outcomes = Counter({f"notice_{key}": count for key, count in (await self._sweep(now, limit)).items()})
+        swept = await sweep(self.gateway, now, self.store, self.vault, self.notices, limit)
+        outcomes = {f"notice_{outcome}": count for outcome, count in swept.items()}
         for kept in await self.open_payments.due(now, limit):
-            outcomes[f"payment_{await self._resolve(kept, now)}"] += 1
+            outcome = f"payment_{await self._resolve(kept, now)}"
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
         return outcomes
 
     async def purge(self, now: datetime) -> int:
-        """Forget what may not be kept any longer. Returns how many bodies."""
-        return await self.notices.purge(now - BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR)
-
-    async def _sweep(self, now: datetime, limit: int) -> Mapping[str, int]:
-        return await sweep(self.gateway, now, self.store, self.vault, self.notices, limit)
+        """Forget what may not be kept any longer. Returns how many sealed records and bodies."""
+        forgotten = await self.notices.purge(now - BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR)
+        return forgotten + await self.vault.forget_expired(PURGED_AT_ONCE)
 
     async def _resolve(self, kept: OpenPayment, now: datetime) -> str:
         """Never raises for one payment's sake: the others wait behind it."""
@@ -113,3 +124,35 @@ class Reconciler:
 def _wait(kept: OpenPayment) -> timedelta:
     """1, 2, 4, … minutes, six hours at most."""
     return min(timedelta(minutes=2 ** min(kept.attempts, 9)), LONGEST_WAIT)
+
+
+Build = Callable[[], AbstractAsyncContextManager[Reconciler]]
+
+
+def lead(build: Build, database_url: str, stop: Stop) -> None:
+    """Reconcile whenever this process leads, until it is asked to stop. Waits for Postgres where it is away."""
+    while not stop:
+        try:
+            leader = leadership.wait(database_url, "reconciler", stop)
+            if leader is None:
+                return
+            log.info("leading")
+            with leader:
+                asyncio.run(_passes(build, leader, stop))
+        except (psycopg.OperationalError, LeadershipLost, StoreUnavailable) as error:
+            log.warning("waits_for_postgres", reason=str(error))
+            stop.wait(PASS_EVERY_SECONDS)
+
+
+async def _passes(build: Build, leader: Leadership, stop: Stop) -> None:
+    purge_at = datetime.now(UTC)
+    async with build() as reconciler:
+        while not await asyncio.to_thread(stop.wait, PASS_EVERY_SECONDS):
+            leader.confirm()
+            now = datetime.now(UTC)
+            for outcome, count in (await reconciler.reconcile(now)).items():
+                RECONCILED.labels(outcome).inc(count)
+                log.info("reconciled", outcome=outcome, count=count)
+            if now >= purge_at:
+                await reconciler.purge(now)
+                purge_at = now + PURGE_EVERY
