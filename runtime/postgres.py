@@ -31,6 +31,7 @@ def pool(database_url: str, *, name: str, size: int, timeout_seconds: float = 5.
         min_size=1,
         max_size=size,
         timeout=timeout_seconds,
+        reconnect_timeout=5.0,  # then a caller's wish makes a new attempt; the pool's own pauses double up to minutes
         name=name,
         open=False,
         check=None,
