@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from eventlog.log import Batch, Source
@@ -11,6 +12,8 @@ from eventlog.topics import full_name
 from runtime import kafka
 from schemas import cloudevents
 from schemas.envelope import Recorded
+
+log = structlog.get_logger()
 
 # What a reader of this log wants of its consumer: its places are kept elsewhere, so one that is gone is an error, and what
 # is fetched ahead stays small, so that memory does not grow with the log.
@@ -50,14 +53,36 @@ Assigned = Callable[[Collection[Source]], Mapping[Source, int]]
 
 def open_log(bootstrap_servers: str, topics: Iterable[str], *, prefix: str, group_id: str) -> "KafkaLog":
     """A log with a consumer of its own. The group matters to those who `join` only."""
-    return KafkaLog(kafka.consumer(bootstrap_servers, group_id=group_id, **_CONSUMER), topics, prefix)
+    outage = Outage()
+    consumer = kafka.consumer(bootstrap_servers, group_id=group_id, error_cb=outage.heard, **_CONSUMER)
+    return KafkaLog(consumer, topics, prefix, outage)
+
+
+class Outage:
+    """Whether the broker is away, told in the log once when it goes and once when it is back."""
+
+    def __init__(self) -> None:
+        self._is_on = False
+
+    def heard(self, error: KafkaError) -> None:
+        """What the client library noticed while it was trying to read; it goes on trying by itself."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._is_on:
+            self._is_on = True
+            log.warning("Kafka does not answer; reading goes on when it is back", reason=error.str())
+
+    def over(self) -> None:
+        """Something was read."""
+        if self._is_on:
+            self._is_on = False
+            log.info("Kafka answers again")
 
 
 class KafkaLog:
     """The Log port over a consumer, which it owns. Sources are named by their logical topics, without the prefix."""
 
-    def __init__(self, consumer: Consumer, topics: Iterable[str], prefix: str) -> None:
+    def __init__(self, consumer: Consumer, topics: Iterable[str], prefix: str, outage: Outage) -> None:
         self._consumer = consumer
+        self._outage = outage
         self._logical = {full_name(prefix, topic): topic for topic in topics}
         self._prefix = prefix
         self._places: Mapping[Source, int] = {}
@@ -118,6 +143,8 @@ class KafkaLog:
             if self._places:
                 self.seek(self._places)
             return []
+        if messages:
+            self._outage.over()
         by_source: dict[Source, list[Message]] = {}
         for message in messages:
             _check(message)

@@ -1,0 +1,32 @@
+"""What the processes behind the API read from their environment."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, InstanceOf
+
+from eventlog.topics import TopicSettings
+from gateways.stripe.settings import StripeSettings
+from vault.keys import MasterKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectorSettings(TopicSettings):
+    """The projector's environment; the topics' settings are among it, for it starts only on topics that are as they must be."""
+
+    database_url: Annotated[str, Field(alias="DATABASE_URL")]
+    bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS")]
+    metrics_host: Annotated[str, Field(alias="TILLSTREAM_HOST")] = "127.0.0.1"
+    metrics_port: Annotated[int, Field(alias="TILLSTREAM_METRICS_PORT", ge=0, le=65_535)] = 0
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(alias="LOG_LEVEL")] = "INFO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcilerSettings(StripeSettings):
+    """The reconciler's environment. It asks Stripe and opens what the vault keeps; it needs no Kafka."""
+
+    database_url: Annotated[str, Field(alias="DATABASE_URL")]
+    master_key: Annotated[InstanceOf[MasterKey], BeforeValidator(MasterKey.parse), Field(alias="TILLSTREAM_MASTER_KEY")]
+    metrics_host: Annotated[str, Field(alias="TILLSTREAM_HOST")] = "127.0.0.1"
+    metrics_port: Annotated[int, Field(alias="TILLSTREAM_METRICS_PORT", ge=0, le=65_535)] = 0
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(alias="LOG_LEVEL")] = "INFO"
