@@ -4,11 +4,14 @@
 """
 
 import hashlib
+from struct import Struct
 
 from schemas import times
 from schemas.envelope import Envelope
 
 GENESIS = bytes(32)  # What stands before position 1.
+
+_LENGTH = Struct(">I")
 
 
 def link(previous_hash: bytes, *, position: int, envelope: Envelope, value: bytes) -> bytes:
@@ -29,4 +32,4 @@ def link(previous_hash: bytes, *, position: int, envelope: Envelope, value: byte
         envelope.causation_id.encode(),
         value,
     )
-    return hashlib.sha256(previous_hash + b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+    return hashlib.sha256(previous_hash + b"".join([_LENGTH.pack(len(part)) + part for part in parts])).digest()

@@ -9,9 +9,19 @@ from schemas.envelope import Envelope, Recorded
 
 SOURCE = "payment-service"
 
-_FIXED = {"ce_specversion": "1.0", "ce_source": SOURCE, "content-type": "application/avro"}
-
 Header = tuple[str, bytes]
+
+_FIXED: tuple[Header, ...] = (
+    ("ce_specversion", b"1.0"),
+    ("ce_source", SOURCE.encode()),
+    ("content-type", b"application/avro"),
+)
+_OURS = frozenset(
+    """
+    ce_specversion ce_source content-type ce_type ce_dataschema ce_id ce_time ce_subject ce_partitionkey ce_projectid
+    ce_position ce_streamversion ce_correlationid ce_causationid ce_prevhash ce_hash
+    """.split()
+)
 
 
 class ForeignRecord(Exception):
@@ -68,45 +78,45 @@ def read(headers: Sequence[Header] | None, *, topic: str, key: bytes | None, val
         raise ForeignRecord(topic, str(error)) from error
 
 
-def _ours(headers: Sequence[Header]) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for name, content in headers:
-        if name.startswith("ce_") or name == "content-type":
-            if name in found:
+def _ours(headers: Sequence[Header]) -> Mapping[str, bytes]:
+    """Headers by name, ours once each and none of them empty. Written for speed: a rebuild reads every fact's."""
+    found = dict(headers)
+    if len(found) != len(headers) or not all(found.values()):
+        names = [name for name, _ in headers if name in _OURS]
+        for name in names:
+            if names.count(name) > 1:
                 raise ValueError(f"the header {name} stands there twice")
-            if not content:
+            if not found[name]:
                 raise ValueError(f"the header {name} is empty")
-            found[name] = content.decode()
     return found
 
 
-def _check(found: Mapping[str, str], key: bytes | None, value: bytes | None) -> None:
+def _check(found: Mapping[str, bytes], key: bytes | None, value: bytes | None) -> None:
     """What every fact has alike: the constant headers, and one stream id in three places."""
-    for name, expected in _FIXED.items():
+    for name, expected in _FIXED:
         if found[name] != expected:
             raise ValueError(f"the header {name} is {found[name]!r} and not {expected!r}")
-    stream = found["ce_subject"].encode()
-    if key != stream or found["ce_partitionkey"] != found["ce_subject"]:
+    if not key == found["ce_subject"] == found["ce_partitionkey"]:
         raise ValueError("its key, ce_subject and ce_partitionkey are not one and the same stream id")
     if not value:
         raise ValueError("it has no value")
 
 
-def _recorded(found: Mapping[str, str], topic: str, value: bytes) -> Recorded:
+def _recorded(found: Mapping[str, bytes], topic: str, value: bytes) -> Recorded:
     decoded = codec.decode(value)
-    if decoded.type != found["ce_type"]:
+    if decoded.type != found["ce_type"].decode():
         raise ValueError(f"ce_type is {found['ce_type']!r}, but the value is {decoded.type!r}")
     return Recorded(
-        event_id=UUID(found["ce_id"]),
+        event_id=UUID(found["ce_id"].decode()),
         type=decoded.type,
         topic=topic,
-        stream=found["ce_subject"],
+        stream=found["ce_subject"].decode(),
         version=_count(found, "ce_streamversion"),
-        recorded_at=times.from_text(found["ce_time"]),
-        project_id=found["ce_projectid"],
+        recorded_at=times.from_text(found["ce_time"].decode()),
+        project_id=found["ce_projectid"].decode(),
         actor=decoded.actor,
-        correlation_id=found["ce_correlationid"],
-        causation_id=found["ce_causationid"],
+        correlation_id=found["ce_correlationid"].decode(),
+        causation_id=found["ce_causationid"].decode(),
         position=_count(found, "ce_position"),
         event=decoded.event,
         value=value,
@@ -115,17 +125,17 @@ def _recorded(found: Mapping[str, str], topic: str, value: bytes) -> Recorded:
     )
 
 
-def _count(found: Mapping[str, str], name: str) -> int:
+def _count(found: Mapping[str, bytes], name: str) -> int:
     """A number from 1, written as the publisher writes it: decimal ASCII digits, no sign, no leading zero."""
-    text = found[name]
-    if not (text.isascii() and text.isdecimal()) or text[0] == "0":
-        raise ValueError(f"the header {name} is {text!r} and not a number from 1")
-    return int(text)
+    digits = found[name]
+    if not digits.isdigit() or digits.startswith(b"0"):
+        raise ValueError(f"the header {name} is {digits!r} and not a number from 1")
+    return int(digits)
 
 
-def _digest(found: Mapping[str, str], name: str) -> bytes:
+def _digest(found: Mapping[str, bytes], name: str) -> bytes:
     """The 32 bytes of a SHA-256."""
-    digest = bytes.fromhex(found[name])
+    digest = bytes.fromhex(found[name].decode())
     if len(digest) != 32:
         raise ValueError(f"the header {name} is {found[name]!r} and not 64 hexadecimal digits")
     return digest
@@ -134,5 +144,5 @@ def _digest(found: Mapping[str, str], name: str) -> bytes:
 @lru_cache(maxsize=4096)
 def _constant(event_type: str, schema_id: int, service_url: str) -> tuple[Header, ...]:
     """The headers that all facts of one type and schema share."""
-    shared = {**_FIXED, "ce_type": event_type, "ce_dataschema": schema_uri(service_url, schema_id)}
-    return tuple((name, text.encode()) for name, text in shared.items())
+    uri = schema_uri(service_url, schema_id)
+    return (*_FIXED, ("ce_type", event_type.encode()), ("ce_dataschema", uri.encode()))

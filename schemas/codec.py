@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import fastavro
 
-from schemas.contracts import Contract, Schema, contracts, newest
+from schemas.contracts import TIMESTAMP, Contract, Schema, contracts, newest
 from schemas.names import EVENTS
 from schemas.times import to_micros
 
@@ -17,7 +17,6 @@ MAX_LONG = 2**53 - 1  # The greatest whole number that JavaScript holds exactly:
 MAX_INT = 2**31 - 1
 
 _FRAME = Struct(">BI")
-_TIMESTAMP = {"type": "long", "logicalType": "timestamp-micros"}
 
 
 class SchemaUnknown(Exception):
@@ -104,22 +103,22 @@ def schema_id_of(value: bytes) -> int:
 
 @cache
 def _own() -> Codec:
-    """The codec of this checkout's records and events."""
+    """Built at the first use: reading files and parsing schemas takes some milliseconds."""
     return Codec(contracts().values(), EVENTS)
 
 
 def encode(event: object, actor: str) -> tuple[int, bytes]:
-    """See `Codec.encode`."""
+    """`Codec.encode` with the records and events of this checkout."""
     return _own().encode(event, actor)
 
 
 def decode(value: bytes) -> Decoded:
-    """See `Codec.decode`."""
+    """`Codec.decode` with the records and events of this checkout."""
     return _own().decode(value)
 
 
 def read_record(value: bytes) -> dict[str, Any]:
-    """See `Codec.read_record`."""
+    """`Codec.read_record` with the records and events of this checkout."""
     return _own().read_record(value)
 
 
@@ -132,7 +131,7 @@ class _Writer:
         self._schema = contract.record.schema
         self._frame = _FRAME.pack(0, contract.id)
         self._names = tuple(field.name for field in fields(cls))
-        self._times = tuple(_fields_of(self._schema, _TIMESTAMP))
+        self._times = tuple(_fields_of(self._schema, TIMESTAMP))
         self._limits = {
             **dict.fromkeys(_fields_of(self._schema, "int"), MAX_INT),
             **dict.fromkeys(_fields_of(self._schema, "long"), MAX_LONG),

@@ -8,20 +8,20 @@ from itertools import groupby
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from schemas.contracts import Given, Record, fingerprint, meaning
+from schemas.contracts import TIMESTAMP, Given, Record, fingerprint, meaning
 from schemas.names import TOPICS
 
 MAX_ID = 2**31 - 1  # Registry ids are signed 32-bit numbers in most clients.
 
-# Numbers that may outgrow 32 bits: money, credits, and time. A reader in JavaScript, Java or Go has an easier life with `int`.
+# Numbers that may outgrow 32 bits: money and credits (a time says by its logical type that it is one).
+# For the rest an `int` does, and is a plain number in every language.
 _LONGS = ("_minor", "credits", "amount", "balance")
 
-_TIMESTAMP = {"type": "long", "logicalType": "timestamp-micros"}
 _TYPES: Mapping[Any, Sequence[Any]] = {
     str: ("string",),
     bool: ("boolean",),
     int: ("int", "long"),
-    datetime: (_TIMESTAMP,),
+    datetime: (TIMESTAMP,),
     tuple[str, ...]: ({"type": "array", "items": "string"},),
     Mapping[str, str]: ({"type": "map", "values": "string"},),
 }

@@ -12,6 +12,8 @@ import fastavro
 
 Schema = dict[str, Any]
 
+TIMESTAMP: Schema = {"type": "long", "logicalType": "timestamp-micros"}
+
 FOLDER = Path(__file__).parent
 
 # What tells one schema from another. `doc`, `order` and properties that Avro does not know may change at any time.

@@ -114,10 +114,10 @@ def test_a_record_that_lacks_a_header_is_foreign(name: str, record: Any) -> None
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("ce_specversion", b"0.3", "'0.3' and not '1.0'"),
+        ("ce_specversion", b"0.3", "b'0.3' and not b'1.0'"),
         ("ce_source", b"another-service", "another-service"),
         ("content-type", b"application/json", "application/json"),
-        ("ce_type", b"payment.failed", "ce_type is 'payment.failed', but the value is 'payment.expired'"),
+        ("ce_type", b"payment.failed", "ce_type is b'payment.failed', but the value is 'payment.expired'"),
         ("ce_id", b"not-a-uuid", "UUID"),
         ("ce_time", b"2026-03-01T12:00:00Z", "not of the form"),
         ("ce_subject", b"pay_2", "not one and the same"),
