@@ -60,7 +60,7 @@ TEST_CARDS = {
         TestCard("4000002760003184", "Asks for 3-D Secure", asks_3ds=True),
         TestCard("4000000000000002", "Is declined", decline=GENERIC),
         TestCard("4000000000009995", "Has insufficient funds", decline=NO_FUNDS),
-        TestCard("4000008260003178", "3-D Secure, then insufficient funds", decline=NO_FUNDS, asks_3ds=True),
+        TestCard("4000008260003178", "3-D Secure, then no funds", decline=NO_FUNDS, asks_3ds=True),
         TestCard("4000002500003155", "Asks for 3-D Secure on the page", asks_3ds=True),
         TestCard("4000000000009987", "Was lost", decline=_declined("lost_card")),
         TestCard("4000000000009979", "Was stolen", decline=_declined("stolen_card")),

@@ -34,8 +34,8 @@ OFFERS = (
     Offer("price_team_monthly", "Team, monthly", "Pro for the whole team", 50_00, recurring=MONTHLY),
     Offer(
         "price_trial_monthly",
-        "Starter with a trial",
-        "Fourteen days to try it",
+        "Starter, monthly",
+        "The first fourteen days are free",
         15_00,
         recurring={**MONTHLY, "trial_period_days": 14},
     ),

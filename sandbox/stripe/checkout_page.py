@@ -204,8 +204,16 @@ def success_address(session: JsonObject) -> str:
 def _closed(account: Account, request: Request, session: JsonObject) -> Response:
     paid = session["status"] == "complete"
     link = success_address(session) if paid else session["cancel_url"]
-    context = {"session": session, "order": read_order(account.store, session), "back": _shop(link)}
+    context = {"order": read_order(account.store, session), "back": _shop(link), "state": _state(account, session)}
     return _page(request, "paid.html" if paid else "expired.html", context, 200 if paid else 410)
+
+
+def _state(account: Account, session: JsonObject) -> str:
+    """What a person is told about a checkout that is complete: paid, waiting, returned or free."""
+    if session["payment_status"] != "unpaid":
+        return "paid" if session["payment_status"] == "paid" else "free"
+    intent = account.store.find(session["payment_intent"] or "")
+    return "waiting" if intent is not None and intent["status"] == "processing" else "returned"
 
 
 def _shop(address: str | None) -> dict[str, str] | None:

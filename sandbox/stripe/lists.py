@@ -14,13 +14,13 @@ def everything(objects: Sequence[JsonObject], url: str) -> JsonObject:
 
 def page_of(parameters: Mapping[str, Any], **how: Any) -> Page:
     """The page named by `limit`, `starting_after`, `ending_before` and `created`; `how` adds the call's own filters."""
-    return Page(
-        limit=parameters.get("limit", 10),
-        after=parameters.get("starting_after"),
-        before=parameters.get("ending_before"),
-        created=parameters.get("created", {}),
-        **how,
-    )
+    asked = {
+        "limit": parameters.get("limit", 10),
+        "after": parameters.get("starting_after"),
+        "before": parameters.get("ending_before"),
+        "created": parameters.get("created", {}),
+    }
+    return Page(**(asked | how))
 
 
 def listed(store: Store, kind: str, url: str, page: Page) -> JsonObject:

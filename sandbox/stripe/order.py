@@ -57,8 +57,8 @@ def _after(items: list[JsonObject], currency: str, trial: int) -> str | None:
     if not recurring:
         return None
     amount = written(sum(item["amount_total"] for item in recurring), currency)
-    start = f"after {trial} days, " if trial else ""
-    return f"Then {start}{amount} {rhythm(recurring[0]['price'])}"
+    start = f"After {trial} days" if trial else "Renews at"
+    return f"{start} {amount} {rhythm(recurring[0]['price'])}"
 
 
 def rhythm(price: JsonObject) -> str:

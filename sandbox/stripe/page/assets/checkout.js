@@ -31,6 +31,7 @@ function whenTypingAtTheEnd(name, write) {
   });
 }
 
+if (input("card_number")) writeNumber(input("card_number"));
 whenTypingAtTheEnd("card_number", writeNumber);
 whenTypingAtTheEnd("expiry", writeExpiry);
 

@@ -1,0 +1,78 @@
+"""The look-alike under test, with the few moves that tests make again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import httpx
+import stripe
+
+WAIT_SECONDS = 10.0
+API_KEY = "sk_test_lookalike"
+WEBHOOK_SECRET = "whsec_lookalike"
+SUCCESS_URL = "https://shop.example/thanks?session={CHECKOUT_SESSION_ID}"
+CANCEL_URL = "https://shop.example/cart"
+
+
+class LookAlike:
+    """One running look-alike: its address, the SDK's client for it, and its control calls."""
+
+    def __init__(self, address: str, client: stripe.StripeClient, http: httpx.AsyncClient) -> None:
+        self.address = address
+        self.client = client
+        self.http = http
+
+    async def open(self, price: str = "price_ebook", **parameters: Any) -> stripe.checkout.Session:
+        """A checkout session of one price, made through the SDK."""
+        order: Any = {
+            "mode": "payment",
+            "line_items": [{"price": price, "quantity": 1}],
+            "success_url": SUCCESS_URL,
+            "cancel_url": CANCEL_URL,
+            **parameters,
+        }
+        return await self.client.v1.checkout.sessions.create_async(order)
+
+    async def session(self, id: str, *expand: str) -> stripe.checkout.Session:
+        return await self.client.v1.checkout.sessions.retrieve_async(id, {"expand": list(expand)})
+
+    async def control(self, path: str, /, **told: Any) -> dict[str, Any]:
+        answer = await self.http.post(f"/sandbox/{path}", json=told)
+        assert answer.is_success, answer.text
+        return cast(dict[str, Any], answer.json())
+
+    async def pay(self, session: stripe.checkout.Session, /, **told: Any) -> dict[str, Any]:
+        return await self.control(f"checkout/{session.id}/pay", **told)
+
+    async def refused_payment(self, session: stripe.checkout.Session, /, **told: Any) -> dict[str, Any]:
+        """The error that paying like this is answered with."""
+        answer = await self.http.post(f"/sandbox/checkout/{session.id}/pay", json=told)
+        assert answer.status_code == 402, answer.text
+        return cast(dict[str, Any], answer.json()["error"])
+
+    async def events(self, about: str) -> list[stripe.Event]:
+        """Events that name an object, oldest first, of the last hundred."""
+        return [stripe.Event.construct_from(event, API_KEY) for event in await self._events(about)]
+
+    async def event_types(self, about: str) -> list[str]:
+        return [str(event["type"]) for event in await self._events(about)]
+
+    async def _events(self, about: str) -> list[dict[str, Any]]:
+        answer = await self.http.get("/v1/events", params={"limit": 100}, auth=(API_KEY, ""))
+        return [event for event in reversed(answer.json()["data"]) if about in str(event)]
+
+    async def event_types_once(self, about: str, count: int) -> list[str]:
+        """The types of the events about an object, once there are that many."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while len(types := await self.event_types(about)) < count:  # noqa: ASYNC110 - as below
+                await asyncio.sleep(0.01)
+        return types
+
+
+async def eventually(holds: Callable[[], Any], within_seconds: float = WAIT_SECONDS) -> None:
+    """Wait until something holds that another thread brings about."""
+    async with asyncio.timeout(within_seconds):
+        while not holds():  # noqa: ASYNC110 - nothing tells us when
+            await asyncio.sleep(0.01)
