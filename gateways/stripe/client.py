@@ -127,6 +127,8 @@ class StripeGateway:
     # Prices.
 
     async def read_price(self, price_id: str) -> ListedPrice:
+        if not price_id.strip("."):
+            raise PriceUnknown(price_id)  # As part of an address, dots alone would name another place.
         with _price_named(price_id):
             price = await self._ask(self._client.v1.prices.retrieve_async(price_id, {"expand": ["product"]}))
         return _read(prices.listed, price)
@@ -187,6 +189,6 @@ def _price_named(price_id: str) -> Iterator[None]:
     try:
         yield
     except GatewayRefused as refusal:
-        if refusal.details.get("gateway_code") == "resource_missing":
+        if refusal.details.get("gateway_code") == "resource_missing" or refusal.details.get("gateway_status") == 404:
             raise PriceUnknown(price_id) from None
         raise

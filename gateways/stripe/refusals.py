@@ -70,7 +70,8 @@ def _details(error: stripe.StripeError) -> Details:
     told = error.json_body.get("error") if isinstance(error.json_body, dict) else None
     told = told if isinstance(told, dict) else {}
     named = {"gateway_code": told.get("code"), "gateway_param": told.get("param"), "gateway_request": error.request_id}
-    return {"gateway": "stripe", **{name: value for name, value in named.items() if isinstance(value, str)}}
+    texts = {name: value for name, value in named.items() if isinstance(value, str)}
+    return {"gateway": "stripe", "gateway_status": error.http_status, **texts}
 
 
 def _network_error(error: stripe.APIConnectionError) -> str:

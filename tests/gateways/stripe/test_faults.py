@@ -1,0 +1,169 @@
+"""What networks and Stripe do wrong: a page is opened once all the same, and what is unknown is called unknown."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import stripe
+
+from gateways.errors import GatewayRefused, GatewayUnavailable
+from gateways.stripe.client import StripeGateway
+from gateways.stripe.refusals import shown
+from sandbox.addresses import free_port
+from tests.gateways.stripe.orders import new_key, opened, order
+from tests.sandbox.stripe.lookalike import API_KEY, LookAlike
+from tests.sandbox.stripe.receiver import Receiver
+
+SESSIONS = "/v1/checkout/sessions"
+
+
+async def sessions(lookalike: LookAlike) -> int:
+    """How many checkouts there really are."""
+    counts: dict[str, int] = (await lookalike.http.get("/sandbox/counts")).json()
+    return counts["checkout_sessions"]
+
+
+async def calls_left(lookalike: LookAlike) -> int:
+    """How many more calls the ordered faults wait for."""
+    faults = (await lookalike.http.get("/sandbox/faults")).json()["faults"]
+    return sum(fault["times"] for fault in faults)
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "conflict", "lock_timeout"])
+async def test_a_single_fault_is_passed_over_and_opens_one_page(
+    gateway: StripeGateway, lookalike: LookAlike, kind: str
+) -> None:
+    before = await sessions(lookalike)
+    await lookalike.control("faults", kind=kind, path=SESSIONS)
+
+    assert (await opened(gateway, order())).url
+    assert await sessions(lookalike) == before + 1
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "server_error", "server_error_after", "conflict"])
+async def test_a_fault_that_stays_leaves_the_outcome_unknown(
+    gateway: StripeGateway, lookalike: LookAlike, kind: str
+) -> None:
+    await lookalike.control("faults", kind=kind, path=SESSIONS, times=9)
+
+    with pytest.raises(GatewayUnavailable) as caught:
+        await opened(gateway, order())
+    assert caught.value.retry_after_seconds
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "hang_after"])
+async def test_an_answer_that_was_lost_is_had_again_under_the_same_key(
+    gateway: StripeGateway, impatient_gateway: StripeGateway, lookalike: LookAlike, kind: str
+) -> None:
+    before = await sessions(lookalike)
+    request, key = gateway.checkout_request(order()), new_key()
+    await lookalike.control("faults", kind=kind, path=SESSIONS, times=9, seconds=2)
+    with pytest.raises(GatewayUnavailable):
+        await impatient_gateway.open_checkout(request, key)
+    await lookalike.http.delete("/sandbox/faults")
+
+    checkout = await gateway.open_checkout(request, key)
+
+    assert checkout.url
+    assert await sessions(lookalike) == before + 1
+
+
+async def test_a_call_is_given_up_when_its_time_is_over_and_says_that_the_outcome_is_unknown(
+    impatient_gateway: StripeGateway, lookalike: LookAlike
+) -> None:
+    await lookalike.control("faults", kind="hang_before", path=SESSIONS, seconds=2)
+
+    with pytest.raises(GatewayUnavailable, match="not known yet"):
+        await opened(impatient_gateway, order())
+
+
+async def test_a_rate_limit_is_not_run_against_again_at_once(gateway: StripeGateway, lookalike: LookAlike) -> None:
+    await lookalike.control("faults", kind="rate_limit", path=SESSIONS, times=9)
+
+    with pytest.raises(GatewayUnavailable, match="busy") as caught:
+        await opened(gateway, order())
+    assert caught.value.details["gateway_code"] == "rate_limit"
+    assert await calls_left(lookalike) == 8
+
+
+async def test_where_nobody_listens_the_gateway_is_unavailable() -> None:
+    gateway = StripeGateway(API_KEY, [], f"http://127.0.0.1:{free_port()}/")
+    try:
+        with pytest.raises(GatewayUnavailable, match="ConnectError"):
+            await gateway.read_price("price_ebook")
+    finally:
+        await gateway.close()
+
+
+async def test_a_key_that_stripe_does_not_know_is_refused_and_not_repeated(address: str) -> None:
+    gateway = StripeGateway("sk_test_somebody_elses", [], address)
+    try:
+        with pytest.raises(GatewayRefused) as caught:
+            await gateway.read_price("price_ebook")
+    finally:
+        await gateway.close()
+    assert "somebody_elses" not in caught.value.message
+
+
+async def test_an_answer_that_is_not_stripes_is_no_answer(receiver: Receiver) -> None:
+    gateway = StripeGateway(API_KEY, [], receiver.url)  # Answers whatever is asked with 501 and a page of HTML.
+    try:
+        with pytest.raises(GatewayUnavailable, match="501"):
+            await gateway.ask("cs_test_1")
+    finally:
+        await gateway.close()
+
+
+async def test_an_answer_of_an_unknown_shape_leaves_the_outcome_unknown() -> None:
+    """Whoever answers a GET like this, it is no price; the field that is missing is named."""
+    with _answering(b'{"object": "price", "id": "price_1"}') as address:
+        gateway = StripeGateway(API_KEY, [], address)
+        try:
+            with pytest.raises(GatewayUnavailable, match="`product`"):
+                await gateway.read_price("price_1")
+        finally:
+            await gateway.close()
+
+
+@contextmanager
+def _answering(body: bytes) -> Iterator[str]:
+    """A server that answers every GET alike."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("message", "as_shown"),
+    [
+        ("Invalid email address: ada@example.com", "Invalid email address: [e-mail address]"),
+        ("Invalid API Key provided: sk_test_****1234", "Invalid API Key provided: [key]"),
+        ("'whsec_abc' and rk_live_1 do not fit", "'[key]' and [key] do not fit"),
+        ("The number 4242 4242 4242 4242 is refused", "The number [number] is refused"),
+        ("No such price: 'price_1AbC'", "No such price: 'price_1AbC'"),
+    ],
+)
+def test_what_is_shown_of_stripes_messages_names_no_person_and_no_secret(message: str, as_shown: str) -> None:
+    assert shown(message) == as_shown
+
+
+def test_using_the_gateway_writes_no_telemetry_id_into_the_users_home(gateway: StripeGateway) -> None:
+    assert stripe.enable_telemetry is False
