@@ -13,6 +13,7 @@ from psycopg import AsyncConnection, errors
 from commands.ports import Context, Decide, Receipt, StoreUnavailable, StreamsBusy
 from commands.store.announcing import Announcer
 from commands.store.append import RIVALS, Unit, Verdict, append, append_checked, outcome
+from commands.store.contention import Contention
 from commands.store.outcome import Outcome
 from commands.store.rows import Write, decide_on
 from commands.store.states import FoldedStreams, StoredFact, fold
@@ -49,8 +50,9 @@ class PostgresStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._announcer = Announcer(pool)
-        # Losers wait for each other with a connection in hand: half of the pool stays free of them.
-        self._losers = asyncio.Semaphore(max(1, pool.max_size // 2))
+        self._contention = Contention()
+        # Who queues up for a stream waits with a connection in hand: half of the pool stays free of them.
+        self._queued = asyncio.Semaphore(max(1, pool.max_size // 2))
 
     async def close(self) -> None:
         """Send what is still to be announced. The pool stays open: it belongs to who made it."""
@@ -62,10 +64,7 @@ class PostgresStore:
 
     async def record(self, context: Context, streams: Sequence[Stream[Any, Any]], decide: Decide) -> Receipt:
         asked = _Asked(context, streams, decide)
-        recorded = await self._on_connection(partial(_write_at_once, asked))
-        if recorded is None:
-            async with self._losers:
-                recorded = await self._after_conflict(asked)
+        recorded = await self._at_once(asked) or await self._in_turn(asked)
         if isinstance(recorded, Outcome):
             return recorded.replay(context)
         if recorded.events:
@@ -98,12 +97,23 @@ class PostgresStore:
             command_id,
         )
 
-    async def _after_conflict(self, asked: "_Asked") -> Write | Outcome:
-        for _ in range(TRIES - 1):
-            recorded = await self._on_connection(partial(_write_alone, asked))
-            if recorded is not None:
-                return recorded
+    async def _at_once(self, asked: "_Asked") -> Write | Outcome | None:
+        if self._contention.among(asked.stream_ids()):
+            return None
+        return self._noted(asked, await self._on_connection(partial(_write_at_once, asked)))
+
+    async def _in_turn(self, asked: "_Asked") -> Write | Outcome:
+        async with self._queued:
+            for _ in range(TRIES - 1):
+                recorded = self._noted(asked, await self._on_connection(partial(_write_alone, asked)))
+                if recorded is not None:
+                    return recorded
         raise StreamsBusy
+
+    def _noted(self, asked: "_Asked", recorded: Write | Outcome | None) -> Write | Outcome | None:
+        if recorded is None:
+            self._contention.note(asked.stream_ids())
+        return recorded
 
     async def _row(self, query: LiteralString, *parameters: Any) -> tuple[Any, ...] | None:
         async def first_row(connection: Connection) -> tuple[Any, ...] | None:
@@ -143,18 +153,24 @@ class _Asked(NamedTuple):
     streams: Sequence[Stream[Any, Any]]
     decide: Decide
 
+    def stream_ids(self) -> list[str]:
+        return [stream.id for stream in self.streams]
+
 
 async def _write_at_once(asked: _Asked, connection: Connection) -> Write | Outcome | None:
     """The usual way: no locks, trusting that no rival writes the same streams meanwhile. None where one did."""
-    return await _write(asked, connection, append)
+    try:
+        return await _write(asked, connection, append)
+    except RIVALS:
+        return None
 
 
 async def _write_alone(asked: _Asked, connection: Connection) -> Write | Outcome | None:
-    """After a conflict: queue up with the other losers. None where a newcomer, who does not queue, was faster again."""
+    """Among rivals: wait for one's turn. None where somebody who does not queue, a newcomer elsewhere, was faster again."""
     try:
         async with connection.transaction():
             await connection.execute(_PATIENCE)
-            await connection.execute(_LOCK, {"streams": [stream.id for stream in asked.streams]}, prepare=True)
+            await connection.execute(_LOCK, {"streams": asked.stream_ids()}, prepare=True)
             return await _write(asked, connection, append_checked)
     except RIVALS:
         return None

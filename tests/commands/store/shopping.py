@@ -1,0 +1,103 @@
+"""Commands for the stores' tests: wallets that are paid into, payments that take their course."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from commands.ports import Context, Decided, States
+from domain.payment import PAYMENTS, Payment, PaymentCheckoutOpened, PaymentEvent, PaymentInitiated, PaymentSucceeded
+from domain.streams import Stream
+from domain.wallet import WALLETS, CreditsPurchased, Wallet, WalletEvent
+
+Wallets = Stream[Wallet, WalletEvent]
+
+NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+def context(command_id: UUID | None = None, *, fingerprint: bytes = b"buy", request_id: str = "req_1") -> Context:
+    """A command that nobody asked for before, unless its id says so."""
+    command_id = command_id or uuid4()
+    return Context(
+        command_id=command_id,
+        fingerprint=fingerprint,
+        project_id="prj_shop",
+        actor="key:key_1",
+        request_id=request_id,
+        causation_id=str(command_id),
+        now=NOW,
+    )
+
+
+def wallet() -> Wallets:
+    return WALLETS.at(f"wal_{uuid4().hex}")
+
+
+def payment() -> Stream[Payment, PaymentEvent]:
+    return PAYMENTS.at(f"pay_{uuid4().hex}")
+
+
+def pay_in(*wallets: Wallets, amount: int = 5) -> Callable[[States], Decided]:
+    """Pay the same amount into each wallet. Answers with the balances, in the order of the wallets."""
+
+    def decide(states: States) -> Decided:
+        balances = {each.id: _balance(states[each]) + amount for each in wallets}
+        facts = [each.facts(purchased(each, amount, balances[each.id])) for each in wallets]
+        return Decided(facts, {"balances": balances})
+
+    return decide
+
+
+def purchased(stream: Wallets, amount: int, balance: int) -> CreditsPurchased:
+    return CreditsPurchased(
+        wallet_id=stream.id,
+        user_id="u1",
+        credit_type="api",
+        entry_id=f"ent_{uuid4().hex}",
+        amount=amount,
+        balance=balance,
+        payment_id="pay_1",
+        product_id="credits_1000",
+    )
+
+
+def initiated(stream: Stream[Payment, PaymentEvent]) -> PaymentInitiated:
+    return PaymentInitiated(
+        payment_id=stream.id,
+        project_id="prj_shop",
+        user_id="u1",
+        customer_id="cus_1",
+        product_id="ebook",
+        product_type="one_time",
+        price_id="price_ebook",
+        quantity=1,
+        payment_type="one_time",
+        amount_minor=29_99,
+        currency="usd",
+        credits=0,
+        credit_type="",
+        gateway="stripe",
+        initiated_at=NOW,
+        metadata={"order": "7", "note": "äöü €"},
+    )
+
+
+def opened(stream: Stream[Payment, PaymentEvent], checkout_id: str) -> PaymentCheckoutOpened:
+    return PaymentCheckoutOpened(payment_id=stream.id, checkout_id=checkout_id, expires_at=NOW)
+
+
+def succeeded(stream: Stream[Payment, PaymentEvent], checkout_id: str, gateway_payment_id: str) -> PaymentSucceeded:
+    return PaymentSucceeded(
+        payment_id=stream.id,
+        user_id="u1",
+        product_id="ebook",
+        amount_minor=29_99,
+        currency="usd",
+        amount_differs=False,
+        checkout_id=checkout_id,
+        gateway_payment_id=gateway_payment_id,
+        gateway_subscription_id=f"sub_of_{gateway_payment_id}",
+    )
+
+
+def _balance(wallet: Wallet | None) -> int:
+    return wallet.balance if wallet else 0
