@@ -49,6 +49,6 @@ class Account:
         self.store = Store(settings.data)
         self.clock = Clock(self.store)
         self.agenda = Agenda(self.store, self.clock)
-        self.deliveries = Deliveries(self.store, self.clock, settings.retry_minute_seconds)
+        self.deliveries = Deliveries(self.store, settings.retry_minute_seconds)
         self.idempotency = Idempotency(self.store, self.clock)
         self.faults = Faults()

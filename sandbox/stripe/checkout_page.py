@@ -22,7 +22,7 @@ from sandbox.stripe.means import read_means
 from sandbox.stripe.order import read_order
 from sandbox.stripe.parameters import EMAIL
 from sandbox.stripe.paying import authenticate, awaits_authentication, pay
-from sandbox.stripe.resources.payment_methods import payer_of
+from sandbox.stripe.resources.payment_methods import known_email, payer_of
 from sandbox.stripe.store import JsonObject
 
 FOLDER = Path(__file__).parent / "page"
@@ -81,7 +81,7 @@ async def show(account: Account, request: Request, session: JsonObject) -> Respo
     if session["status"] != "open":
         return _closed(account, request, session)
     query = request.query_params
-    filled = {"email": session["customer_email"] or "", "method": _offered(session)[0]}
+    filled = {"email": known_email(account, session) or "", "method": _offered(session)[0]}
     filled |= _hinted(query)
     return _form(account, request, session, filled)
 
@@ -116,7 +116,7 @@ def _pay(account: Account, session: JsonObject, typed: Mapping[str, str]) -> Jso
     means = None
     if read_order(account.store, session).needs_means:
         means = read_means(_fields_of(typed), account.clock.month())
-    payer = payer_of(session, typed["email"], typed.get("name"))
+    payer = payer_of(account, session, typed["email"], typed.get("name"))
     return pay(account, session["id"], means, payer, account.settings.settlement_seconds)
 
 
@@ -182,7 +182,7 @@ async def take_step(account: Account, request: Request, session: JsonObject) -> 
             session = authenticate(account, session["id"], typed.get("outcome") == "approve")
     except StripeRefusal as refusal:
         session = account.store.get("checkout.session", session["id"])
-        return _form(account, request, session, {"email": session["customer_email"] or ""}, refusal)
+        return _form(account, request, session, {"email": known_email(account, session) or ""}, refusal)
     return _thanks(session)
 
 

@@ -88,7 +88,7 @@ async def pay_checkout(call: ControlCall) -> JsonObject:
     account = call.account
     session = account.store.get("checkout.session", call.id)
     typed = {name: str(value) for name, value in call.told.items()}
-    payer = payer_of(session, typed.get("email"), typed.get("name"))
+    payer = payer_of(account, session, typed.get("email"), typed.get("name"))
     wait = call.number("settle_after_seconds", account.settings.settlement_seconds)
     with account.store.transaction():
         return outcome(account, pay(account, call.id, read_means(typed, account.clock.month()), payer, wait))
@@ -134,7 +134,6 @@ async def set_clock(call: ControlCall) -> JsonObject:
     offset = call.number("offset_seconds", call.account.clock.offset_seconds)
     call.account.clock.set_offset(offset + call.number("advance_seconds", 0))
     call.account.agenda.look_again()
-    call.account.deliveries.look_again()
     return await read_clock(call)
 
 
@@ -212,7 +211,7 @@ ORDERS: tuple[tuple[str, str, Handler], ...] = (
 
 def routes(account: Account) -> list[Route]:
     orders = [Route(path, _serve(account, handle), methods=[method]) for method, path, handle in ORDERS]
-    return [Route("/sandbox", _explain), *orders]
+    return [Route("/", _explain), Route("/sandbox", _explain), *orders]
 
 
 async def _explain(_request: Request) -> Response:

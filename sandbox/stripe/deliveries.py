@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 
-from sandbox.stripe.clock import Clock
 from sandbox.stripe.ids import random_text
 from sandbox.stripe.store import JsonObject, Store
 
@@ -63,12 +62,12 @@ class Delivery:
 class Deliveries:
     """Sends what is waiting, oldest first, several at once; an endpoint that does not answer 2xx is tried again.
 
-    `minute_seconds` is how long one of Stripe's minutes lasts here, so that a retry is seen within seconds.
+    `minute_seconds` is how long one of Stripe's minutes lasts here, so that a retry is seen within seconds. Deliveries
+    go by the time of day: moving the look-alike's clock neither hastens nor strands them.
     """
 
-    def __init__(self, store: Store, clock: Clock, minute_seconds: float) -> None:
+    def __init__(self, store: Store, minute_seconds: float) -> None:
         self._store = store
-        self._clock = clock
         self._minute_seconds = minute_seconds
         self._changed = asyncio.Event()
         self._under_way: dict[int, asyncio.Task[str]] = {}
@@ -84,7 +83,7 @@ class Deliveries:
             addressed = event | {"api_version": endpoint["api_version"], "pending_webhooks": len(endpoints)}
             self._store.connection.execute(
                 "insert into deliveries (event, type, endpoint, body, state, due) values (?, ?, ?, ?, 'waiting', ?)",
-                (event["id"], event["type"], endpoint["id"], json.dumps(addressed, indent=2), self._clock.now()),
+                (event["id"], event["type"], endpoint["id"], json.dumps(addressed, indent=2), time.time()),
             )
         self.look_again()
         return len(endpoints)
@@ -106,9 +105,7 @@ class Deliveries:
         if self.held:
             return
         room = AT_ONCE - len(self._under_way)
-        for delivery in self._select(
-            "state = 'waiting' and due <= ? order by id limit ?", self._clock.now(), 2 * AT_ONCE
-        ):
+        for delivery in self._select("state = 'waiting' and due <= ? order by id limit ?", time.time(), 2 * AT_ONCE):
             if room > 0 and delivery.id not in self._under_way:
                 room -= 1
                 task = asyncio.create_task(self._send(client, delivery))
@@ -116,13 +113,14 @@ class Deliveries:
                 task.add_done_callback(partial(self._arrived, delivery.id))
 
     def _arrived(self, id: int, task: asyncio.Task[str]) -> None:
-        task.result()
         del self._under_way[id]
         self.look_again()
+        if not task.cancelled():
+            task.result()
 
     async def _sleep(self) -> None:
         row = self._store.connection.execute("select min(due) from deliveries where state = 'waiting'").fetchone()
-        wait = LONGEST_SLEEP_SECONDS if row[0] is None or self.held else row[0] - self._clock.now()
+        wait = LONGEST_SLEEP_SECONDS if row[0] is None or self.held else row[0] - time.time()
         if self._under_way:
             wait = LONGEST_SLEEP_SECONDS
         with suppress(TimeoutError):
@@ -149,7 +147,7 @@ class Deliveries:
         if delivery.attempts >= len(RETRY_MINUTES):
             self._write_down(delivery, "failed", outcome)
             return
-        due = self._clock.now() + RETRY_MINUTES[delivery.attempts] * self._minute_seconds
+        due = time.time() + RETRY_MINUTES[delivery.attempts] * self._minute_seconds
         self._write_down(delivery, "waiting", outcome, due)
 
     def _write_down(self, delivery: Delivery, state: str, outcome: str, due: float | None = None) -> None:
@@ -238,7 +236,7 @@ async def post(client: httpx.AsyncClient, url: str, body: str, secret: str) -> s
     }
     try:
         answer = await client.post(url, content=body.encode(), headers=headers)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return type(error).__name__
     return str(answer.status_code)
 

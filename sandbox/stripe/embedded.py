@@ -12,8 +12,7 @@ from dataclasses import replace
 import uvicorn
 
 from sandbox.stripe.account import Settings
-from sandbox.stripe.faults import BreakableProtocol
-from sandbox.stripe.server import create_app
+from sandbox.stripe.server import create_app, uvicorn_config
 
 START_SECONDS = 10.0
 
@@ -25,7 +24,7 @@ def serving(settings: Settings) -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = create_app(replace(settings, base_url=address))
-        server = uvicorn.Server(uvicorn.Config(app, http=BreakableProtocol, log_level="warning"))
+        server = uvicorn.Server(uvicorn_config(app))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="stripe look-alike")
         thread.start()
         try:

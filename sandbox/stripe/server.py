@@ -46,6 +46,9 @@ ENDPOINTS = (
 )
 
 
+STOP_SECONDS = 2
+
+
 def run(
     port: int,
     data: Path,
@@ -68,11 +71,23 @@ def run(
         webhook_secret=webhook_secret,
         webhook_url=webhook_url,
     )
-    uvicorn.run(create_app(settings), host=host, port=port, http=BreakableProtocol, log_level="warning")
+    uvicorn.Server(uvicorn_config(create_app(settings), host=host, port=port)).run()
+
+
+def uvicorn_config(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
+    """How the application is served: connections can be broken on purpose, and a hanging call holds up no stop."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=BreakableProtocol,
+        log_level="warning",
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application. Serve it with `http=BreakableProtocol`, or the faults that break a connection cannot."""
+    """The application. Serve it as `uvicorn_config` says, or the faults that break a connection cannot."""
     account = Account(settings)
     with account.store.transaction():
         catalogue.lay_out(account)

@@ -30,9 +30,17 @@ class Payer:
         return {"country": self.country, **unknown}
 
 
-def payer_of(session: JsonObject, email: str | None = None, name: str | None = None) -> Payer:
-    """Who pays this session, as far as it or they say."""
-    return Payer(email or session["customer_email"] or "jenny.rosen@example.com", name or "Jenny Rosen")
+def payer_of(account: Account, session: JsonObject, email: str | None = None, name: str | None = None) -> Payer:
+    """Who pays this session: as they say, else as it knows, else Jenny Rosen."""
+    said = email or known_email(account, session) or "jenny.rosen@example.com"
+    return Payer(said, name or "Jenny Rosen")
+
+
+def known_email(account: Account, session: JsonObject) -> str | None:
+    """What the session or its customer already says."""
+    customer = account.store.find(session["customer"]) if session["customer"] else None
+    known: str | None = session["customer_email"] or (customer["email"] if customer else None)
+    return known
 
 
 def make(account: Account, means: Means, payer: Payer, customer: str | None = None) -> JsonObject:

@@ -53,14 +53,14 @@ class LookAlike:
         return cast(dict[str, Any], answer.json()["error"])
 
     async def events(self, about: str) -> list[stripe.Event]:
-        """Events that name an object, oldest first, of the last hundred."""
+        """Events that name an object, oldest first, of the last forty."""
         return [stripe.Event.construct_from(event, API_KEY) for event in await self._events(about)]
 
     async def event_types(self, about: str) -> list[str]:
         return [str(event["type"]) for event in await self._events(about)]
 
     async def _events(self, about: str) -> list[dict[str, Any]]:
-        answer = await self.http.get("/v1/events", params={"limit": 100}, auth=(API_KEY, ""))
+        answer = await self.http.get("/v1/events", params={"limit": 40}, auth=(API_KEY, ""))
         return [event for event in reversed(answer.json()["data"]) if about in str(event)]
 
     async def event_types_once(self, about: str, count: int) -> list[str]:
