@@ -17,7 +17,11 @@ from commands.notices import PostgresNotices
 from commands.open_payments import PostgresOpenPayments
 from commands.store.postgres import PostgresStore
 from gateways.stripe.client import StripeGateway
+from projections import payments
+from projections.generations import LiveGenerations
 from runtime import logs, postgres, process, settings
+from schemas.contracts import contracts
+from schemas.registry import Registry
 from vault.keys import LocalKeyWrapper
 from vault.records import PostgresVault
 
@@ -47,6 +51,7 @@ async def serve(given: ApiSettings) -> None:
             str(given.stripe_api_base) if given.stripe_api_base else None,
         )
         closing.push_async_callback(gateway.close)
+        live = LiveGenerations(reads)
         services = Services(
             store=store,
             gateway=gateway,
@@ -54,6 +59,8 @@ async def serve(given: ApiSettings) -> None:
             open_payments=PostgresOpenPayments(writes),
             notices=PostgresNotices(writes),
             reads=reads,
+            live=live,
+            payments=payments.by_id(reads, live),
             projects=ProjectCache(store),
             in_flight=InFlight(),
             operator_token=given.operator_token,
@@ -61,7 +68,7 @@ async def serve(given: ApiSettings) -> None:
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(services),
+                create_app(services, Registry(contracts().values(), given.topic_prefix)),
                 host=given.host,
                 port=given.port,
                 loop="none",  # this one

@@ -1,6 +1,5 @@
 """Good answers: what a command came to, and what a read shows."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -9,16 +8,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from commands.ports import Receipt
+from projections.freshness import format_token
 
 
 def answer(receipt: Receipt, status: int = HTTPStatus.OK) -> JSONResponse:
     """What a command came to. The body is the recorded answer, so that a retry gets the same one."""
     headers = {}
     if receipt.versions:
-        headers["Consistency-Token"] = consistency_token(receipt.versions)
+        headers["Consistency-Token"] = format_token(receipt.versions)
     if receipt.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return JSONResponse(dict(receipt.answer), status, headers)
+    return JSONResponse(dict(receipt.answer), int(status), headers)
 
 
 def shown(request: Request[Any], body: BaseModel, *, etag: str | None = None) -> Response:
@@ -34,8 +34,3 @@ def shown(request: Request[Any], body: BaseModel, *, etag: str | None = None) ->
 def _has_already(request: Request[Any], etag: str) -> bool:
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     return etag in known or known == ["*"]
-
-
-def consistency_token(versions: Mapping[str, int]) -> str:
-    """`pay_…@3,wal_…@5`: every stream of a commit with its version."""
-    return ",".join(f"{stream}@{version}" for stream, version in sorted(versions.items()))

@@ -12,36 +12,40 @@ from api.errors import on_database_error, on_domain_error, on_http_exception
 from api.middleware import AccessLog, BodyLimit, RequestState, Timeout, UnexpectedErrors
 from api.openapi import document
 from api.operations import Operation, route
-from api.routes import documents, health, payments, projects, stripe_webhooks
+from api.routes import audit, credits, documents, health, payments, projects, registry, stripe_webhooks
 from api.state import Services
 from domain.errors import DomainError
+from schemas.registry import Registry
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 BODY_LIMIT_BYTES = 64 * 1024
 WEBHOOK_LIMIT_BYTES = 1024 * 1024
 
-OPERATIONS: tuple[Operation, ...] = (*projects.OPERATIONS, *payments.OPERATIONS, *health.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (
+    *payments.OPERATIONS,
+    *credits.OPERATIONS,
+    *audit.OPERATIONS,
+    *projects.OPERATIONS,
+    *health.OPERATIONS,
+)
 
 
-def create_app(
-    services: Services,
-    *,
-    request_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
-) -> Starlette:
+def create_app(services: Services, contracts: Registry) -> Starlette:
     """The application over these services. It opens and closes nothing itself."""
     openapi = document(OPERATIONS, url=services["url"], version=_version())
     routes: list[BaseRoute] = [
         *(route(operation) for operation in OPERATIONS),
         *stripe_webhooks.ROUTES,
+        *registry.routes(contracts),
         *documents.routes(openapi),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[
             Middleware(RequestState, services=services),
             Middleware(AccessLog),
             Middleware(UnexpectedErrors),
-            Middleware(Timeout, seconds=request_timeout_seconds),
+            Middleware(Timeout, seconds=REQUEST_TIMEOUT_SECONDS),
             Middleware(BodyLimit, limit_bytes=BODY_LIMIT_BYTES, larger={"/webhooks/": WEBHOOK_LIMIT_BYTES}),
         ],
         exception_handlers={
@@ -50,6 +54,8 @@ def create_app(
             OperationalError: on_database_error,
         },
     )
+    app.router.redirect_slashes = False  # A redirected POST is a POST lost, with some clients.
+    return app
 
 
 def _version() -> str:

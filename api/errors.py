@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from api.models.errors import ErrorAnswer, ErrorBody
 from domain.errors import Details, DomainError, ErrorType
 from gateways.errors import SignatureInvalid, WebhookUnreadable
+from projections.freshness import ConsistencyTokenMalformed
 
 log = structlog.get_logger()
 
@@ -26,6 +27,9 @@ STATUS: Mapping[ErrorType, int] = {
     "rate_limited": 429,
     "system_error": 503,
 }
+
+# Refusals of what is no message at all: of a webhook that nobody signed, of a token that we never gave.
+_MALFORMED = (SignatureInvalid, WebhookUnreadable, ConsistencyTokenMalformed)
 
 
 class HttpRefusal(DomainError):
@@ -188,8 +192,8 @@ class Unexpected(HttpRefusal):
 def status_of(error: DomainError) -> int:
     if isinstance(error, HttpRefusal):
         return error.status
-    if isinstance(error, SignatureInvalid | WebhookUnreadable):
-        return HTTPStatus.BAD_REQUEST  # as Stripe's own examples answer, and its dashboard explains
+    if isinstance(error, _MALFORMED):
+        return HTTPStatus.BAD_REQUEST
     return STATUS[error.type]
 
 

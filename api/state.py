@@ -8,12 +8,19 @@ from commands.notices import Notices
 from commands.open_payments import OpenPayments
 from commands.ports import EventStore
 from gateways.port import Gateway
+from projections.generations import LiveGenerations
+from projections.lookups import Coalesced
+from projections.payments import PaymentRow
 from runtime.postgres import Pool
 from vault.port import Vault
 
 
 class Services(TypedDict):
-    """Built once per process. `reads` is the pool for read models and health, apart from the store's own."""
+    """Built once per process.
+
+    `reads` is the pool for read models and health, apart from the store's own; `live` says which tables answer; `payments`
+    gets one payment's row, together with all that are asked for at the same moment.
+    """
 
     store: EventStore
     gateway: Gateway
@@ -21,6 +28,8 @@ class Services(TypedDict):
     open_payments: OpenPayments
     notices: Notices
     reads: Pool
+    live: LiveGenerations
+    payments: Coalesced[str, PaymentRow]
     projects: ProjectCache
     in_flight: InFlight
     operator_token: str

@@ -5,6 +5,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from api.models.fields import CursorText, Limit, QueryModel
+
+
+class AuditQuery(QueryModel):
+    limit: Limit = 100
+    cursor: CursorText | None = None
+
 
 class AuditEntry(BaseModel):
     """One fact: who did what to what, and what it changed."""
@@ -16,8 +23,8 @@ class AuditEntry(BaseModel):
     action: Annotated[str, Field(description="The event's type, such as payment.succeeded.")]
     resource_type: str
     resource_id: str
-    old_values: Annotated[dict[str, Any] | None, Field(description="What these fields were before; null at the first.")]
-    new_values: dict[str, Any]
+    old_values: Annotated[dict[str, Any], Field(description="What these fields were before, where they were anything.")]
+    new_values: Annotated[dict[str, Any], Field(description="What it changed, or said for the first time.")]
     ip_address: str | None
     user_agent: str | None
     request_id: str

@@ -1,10 +1,20 @@
 """The kinds of values that requests carry, each with its bounds: what passes here is safe to record."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    EmailStr,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from api import personal
@@ -19,6 +29,12 @@ class RequestModel(BaseModel):
     """What a caller sends: no field that is not known, no value that must be guessed at."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class QueryModel(RequestModel):
+    """What a caller asks for in a query string, where every value is text: numbers and times are read from it."""
+
+    model_config = ConfigDict(strict=False)
 
 
 def _impersonal(value: str) -> str:
@@ -99,3 +115,12 @@ MetadataKey = Annotated[
 ]
 MetadataValue = Annotated[str, StringConstraints(max_length=500, pattern=_PRINTABLE), AfterValidator(_impersonal)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)]
+
+# In queries, which are not recorded: an id is looked for as it is.
+Wanted = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
+CursorText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,512}$")]
+Limit = Annotated[int, Field(ge=1, le=100, description="How many at most.")]
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC), description="RFC 3339."),
+]

@@ -6,7 +6,21 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.models.fields import Email, Metadata, PriceId, ProductId, Reason, RequestModel, Url, UserId
+from api.models.fields import (
+    CursorText,
+    Email,
+    Limit,
+    Metadata,
+    Moment,
+    PriceId,
+    ProductId,
+    QueryModel,
+    Reason,
+    RequestModel,
+    Url,
+    UserId,
+    Wanted,
+)
 from domain.payment import Status
 
 PaymentType = Literal["one_time", "subscription"]
@@ -59,6 +73,18 @@ class CancelRequest(RequestModel):
     reason: Reason = "canceled by the project"
 
 
+class PaymentsQuery(QueryModel):
+    """Which payments are wanted. `created_after` is taken in, `created_before` is not."""
+
+    user_id: Wanted | None = None
+    status: StatusName | None = None
+    product_id: Wanted | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    limit: Limit = 20
+    cursor: CursorText | None = None
+
+
 class PaymentStartedAnswer(BaseModel):
     """Send the customer to `checkout_url`. With status `unconfirmed` there is none yet: send the same request again."""
 
@@ -92,6 +118,8 @@ class PaymentAnswer(PaymentStatusAnswer):
     credit_type: str
     checkout_session_id: str | None
     expires_at: datetime | None
+    failure_code: Annotated[str | None, Field(description="Why it failed for good.")]
+    decline_code: Annotated[str | None, Field(description="Why the last attempt on the open page was declined.")]
 
 
 class PaymentPage(BaseModel):

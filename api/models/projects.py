@@ -11,6 +11,7 @@ from api.models.fields import (
     Permission,
     PriceId,
     ProductId,
+    QueryModel,
     Reason,
     RequestModel,
     Text,
@@ -101,7 +102,7 @@ class KeyRequest(RequestModel):
     kind: Literal["secret", "publishable"]
 
 
-class KeyRevocationQuery(RequestModel):
+class KeyRevocationQuery(QueryModel):
     reason: Reason = "revoked through the API"
 
 

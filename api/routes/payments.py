@@ -1,29 +1,40 @@
 """/api/v1/payments: start one, look at it, list them, cancel one."""
 
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.answers import answer
+from api import cursors
+from api.answers import answer, shown
 from api.authentication import ProjectCaller, a_project, a_project_or_its_page, host_of
-from api.errors import NotPermitted
+from api.consistency import caught_up, wanted_versions
+from api.errors import CursorInvalid, NotPermitted
 from api.idempotency import context_of, once
 from api.models.payments import (
     CancelRequest,
+    PaymentAnswer,
     PaymentCanceledAnswer,
+    PaymentPage,
     PaymentRequest,
+    PaymentsQuery,
     PaymentStartedAnswer,
+    PaymentStatusAnswer,
 )
 from api.models.places import PaymentPlace
 from api.operations import Operation
-from api.parsing import parse, parse_place, read_json
+from api.parsing import parse, parse_place, parse_query, read_json
 from api.state import State
 from commands.payments import CancelPayment, StartPayment, cancel_payment, start_payment
 from domain.customer import customer_id
-from domain.payment import PAYMENTS, Status
+from domain.payment import PAYMENTS, Payment, Status
 from domain.payment.errors import PaymentUnknown
+from domain.product import PaymentType
+from projections import payments
+from projections.generations import NotBuilt
+from projections.payments import PaymentRow
 
 PATH = "/api/v1/payments"
 
@@ -54,6 +65,35 @@ async def start(request: Request[State]) -> Response:
     return answer(receipt, HTTPStatus.ACCEPTED if unconfirmed else HTTPStatus.CREATED)
 
 
+async def show(request: Request[State]) -> Response:
+    """Show a payment."""
+    caller = await a_project(request)
+    payment, version = await payment_of(request, caller)
+    return shown(request, payment, etag=version)
+
+
+async def show_status(request: Request[State]) -> Response:
+    """Show how a payment stands."""
+    caller = await a_project(request)
+    payment, version = await payment_of(request, caller)
+    return shown(request, PaymentStatusAnswer.model_validate(payment, from_attributes=True), etag=version)
+
+
+async def show_page(request: Request[State]) -> Response:
+    """List the project's payments, newest first."""
+    caller = await a_project(request)
+    query = parse_query(PaymentsQuery, request)
+    after = _after(query.cursor)
+    schema = await caught_up(request, payments)
+    wanted = payments.Filter(**query.model_dump(exclude={"limit", "cursor"}))
+    rows = await payments.page(
+        request.state["reads"], schema, caller.project_id, wanted=wanted, after=after, limit=query.limit + 1
+    )
+    listed, more = rows[: query.limit], rows[query.limit :]
+    last = cursors.encode(listed[-1].created_at.isoformat(), listed[-1].payment_id) if more else None
+    return shown(request, PaymentPage(payments=[_from_row(row) for row in listed], next_cursor=last))
+
+
 async def cancel(request: Request[State]) -> Response:
     """Cancel a payment that nobody has paid yet.
 
@@ -72,6 +112,30 @@ async def cancel(request: Request[State]) -> Response:
     return answer(await once(request, context, payment.customer_id, handler))
 
 
+async def payment_of(request: Request[State], caller: ProjectCaller) -> tuple[PaymentAnswer, str | None]:
+    """The payment that the path names, with the version that is shown, if it is the caller's.
+
+    Where its read model does not show it yet, or not yet as the caller has seen it, it is folded from the store, without a
+    version: what was accepted is there. Raises `PaymentUnknown`.
+    """
+    payment_id = parse_place(PaymentPlace, request).payment_id
+    row = await _row(request, payment_id)
+    if row is None or row.version < wanted_versions(request).get(payment_id, 0):
+        payment = await request.state["store"].load(PAYMENTS.at(payment_id))
+        if payment is not None and payment.project_id == caller.project_id:
+            return _from_state(payment), None
+    elif row.project_id == caller.project_id:
+        return _from_row(row), str(row.version)
+    raise PaymentUnknown(payment_id)
+
+
+async def _row(request: Request[State], payment_id: str) -> PaymentRow | None:
+    try:
+        return await request.state["payments"].get(payment_id)
+    except NotBuilt:
+        return None
+
+
 def _check_page(caller: ProjectCaller, body: PaymentRequest) -> None:
     """A publishable key is in everybody's hands: it sells what the catalogue has, and leads back to the project alone."""
     if not caller.publishable:
@@ -84,6 +148,61 @@ def _check_page(caller: ProjectCaller, body: PaymentRequest) -> None:
             raise NotPermitted(
                 f"With a publishable key, customers are sent back to {caller.project.domain} only.", param=param
             )
+
+
+def _after(cursor: str | None) -> payments.After | None:
+    if cursor is None:
+        return None
+    created_at, payment_id = cursors.decode(cursor, str, str)
+    try:
+        after = payments.After(datetime.fromisoformat(str(created_at)), str(payment_id))
+    except ValueError as error:
+        raise CursorInvalid from error
+    if after.created_at.tzinfo is None or "\0" in after.payment_id:
+        raise CursorInvalid
+    return after
+
+
+def _from_row(row: PaymentRow) -> PaymentAnswer:
+    return PaymentAnswer(
+        payment_id=row.payment_id,
+        project_id=row.project_id,
+        user_id=row.user_id,
+        product_id=row.product_id,
+        status=Status(row.status).value,
+        amount=row.amount_minor,
+        currency=row.currency,
+        payment_type=PaymentType(row.payment_type).value,
+        credits=row.credits,
+        credit_type=row.credit_type,
+        checkout_session_id=row.checkout_id,
+        expires_at=row.expires_at,
+        failure_code=row.failure_code,
+        decline_code=row.decline_code,
+        created_at=row.created_at,
+        metadata=dict(row.metadata),
+    )
+
+
+def _from_state(payment: Payment) -> PaymentAnswer:
+    return PaymentAnswer(
+        payment_id=payment.payment_id,
+        project_id=payment.project_id,
+        user_id=payment.user_id,
+        product_id=payment.product_id,
+        status=payment.status.value,
+        amount=payment.amount_minor,
+        currency=payment.currency,
+        payment_type=PaymentType(payment.payment_type).value,
+        credits=payment.credits,
+        credit_type=payment.credit_type,
+        checkout_session_id=payment.checkout_id,
+        expires_at=payment.expires_at,
+        failure_code=None,
+        decline_code=None,
+        created_at=payment.initiated_at,
+        metadata=dict(payment.metadata),
+    )
 
 
 OPERATIONS = (
@@ -99,6 +218,39 @@ OPERATIONS = (
             refusals=(404, 502),
         )
         for path in (PATH, f"{PATH}/checkout")
+    ),
+    Operation(
+        method="GET",
+        path=PATH,
+        endpoint=show_page,
+        tag="Payments",
+        who=("project",),
+        query=PaymentsQuery,
+        answers={200: PaymentPage},
+        refusals=(400,),
+        consistent=True,
+    ),
+    Operation(
+        method="GET",
+        path=PATH + "/{payment_id}",
+        endpoint=show,
+        tag="Payments",
+        who=("project",),
+        place=PaymentPlace,
+        answers={200: PaymentAnswer, 304: None},
+        refusals=(404,),
+        consistent=True,
+    ),
+    Operation(
+        method="GET",
+        path=PATH + "/{payment_id}/status",
+        endpoint=show_status,
+        tag="Payments",
+        who=("project",),
+        place=PaymentPlace,
+        answers={200: PaymentStatusAnswer, 304: None},
+        refusals=(404,),
+        consistent=True,
     ),
     Operation(
         method="POST",

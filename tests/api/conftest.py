@@ -1,0 +1,124 @@
+"""The application in memory: the store's and the vault's twins, the real gateway against the look-alike, no socket of ours."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.app import create_app
+from api.in_flight import InFlight
+from api.project_cache import ProjectCache
+from api.state import Services
+from commands.notices import PostgresNotices
+from commands.open_payments import MemoryOpenPayments
+from commands.ports import Context, Decide, Receipt
+from commands.store.memory import MemoryStore
+from domain.streams import Stream
+from gateways.stripe.client import StripeGateway
+from projections import payments
+from projections.generations import LiveGenerations
+from runtime import postgres
+from sandbox.stripe.account import Settings
+from sandbox.stripe.embedded import serving
+from schemas.contracts import contracts
+from schemas.registry import Registry
+from tests.api.shop import OPERATOR_TOKEN, Shop, register
+from vault.memory import MemoryVault
+
+STRIPE_KEY = "sk_test_lookalike"
+WEBHOOK_SECRET = "whsec_lookalike"
+
+
+SDK_WARNS = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes/text content:DeprecationWarning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stripe's SDK calls its HTTP library in a way that the library is about to drop."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(SDK_WARNS)
+
+
+class Memory(MemoryStore):
+    """The store's twin, sharing its sealed records with the vault's twin as the two share a database."""
+
+    def __init__(self, vault: MemoryVault) -> None:
+        super().__init__()
+        self._vault = vault
+
+    async def record(self, context: Context, streams: Sequence[Stream[Any, Any]], decide: Decide) -> Receipt:
+        receipt = await super().record(context, streams, decide)
+        if not receipt.replayed:
+            for record in context.sealed:
+                await self._vault.put(record)
+        return receipt
+
+
+@pytest.fixture(scope="session")
+def stripe_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    data: Path = tmp_path_factory.mktemp("stripe")
+    with serving(Settings(data=data, base_url="", api_key=STRIPE_KEY, webhook_secret=WEBHOOK_SECRET)) as address:
+        yield address
+
+
+@pytest.fixture
+async def gateway(stripe_address: str) -> AsyncIterator[StripeGateway]:
+    gateway = StripeGateway(STRIPE_KEY, [WEBHOOK_SECRET], stripe_address)
+    yield gateway
+    await gateway.close()
+
+
+@pytest.fixture
+def store(services: Services) -> Memory:
+    store = services["store"]
+    assert isinstance(store, Memory)
+    return store
+
+
+@pytest.fixture
+def services(gateway: StripeGateway) -> Services:
+    vault = MemoryVault()
+    store = Memory(vault)
+    nowhere = postgres.pool("postgresql://127.0.0.1:1/nowhere", name="none", size=1)
+    live = LiveGenerations(nowhere)
+    return Services(
+        store=store,
+        gateway=gateway,
+        vault=vault,
+        open_payments=MemoryOpenPayments(),
+        notices=PostgresNotices(nowhere),
+        reads=nowhere,
+        live=live,
+        payments=payments.by_id(nowhere, live),
+        projects=ProjectCache(store),
+        in_flight=InFlight(),
+        operator_token=OPERATOR_TOKEN,
+        url="http://api.test",
+    )
+
+
+@pytest.fixture
+def client_of() -> Callable[[Services], httpx.AsyncClient]:
+    def build(services: Services) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(
+            create_app(services, Registry(contracts().values(), "test.")), client=("203.0.113.7", 50_000)
+        )
+        return httpx.AsyncClient(transport=transport, base_url="http://api.test")
+
+    return build
+
+
+@pytest.fixture
+async def client(
+    services: Services, client_of: Callable[[Services], httpx.AsyncClient]
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(services) as client:
+        yield client
+
+
+@pytest.fixture
+async def shop(client: httpx.AsyncClient) -> Shop:
+    """A project that sells an e-book and credits."""
+    return await register(client)
