@@ -15,12 +15,12 @@ import structlog
 from psycopg import Connection
 
 from commands.publisher import epoch as epochs
-from commands.publisher import tails
+from commands.publisher import sending, tails
 from commands.publisher.epoch import Fenced
 from commands.publisher.halves import NumberingHalf, SendingHalf
 from commands.publisher.handover import Handover
 from commands.publisher.progress import LEADING
-from commands.publisher.sending import PRODUCER, Sender
+from commands.publisher.sending import Sender
 from commands.publisher.tails import StoreOlderThanKafka, Tail
 from commands.settings import PublisherSettings
 from eventlog import topics
@@ -79,7 +79,7 @@ class Publisher:
         after = tails.first_missing(connection, checkpoint, found)
         if after < checkpoint:
             log.warning("Kafka lacks facts that it had acknowledged; they are sent again", sends_after=after)
-        producer = kafka.producer(settings.bootstrap_servers, **PRODUCER, **{"compression.type": settings.compression})
+        producer = sending.producer(settings.bootstrap_servers, compression=settings.compression)
         return Sender(producer, prefix=settings.prefix, service_url=settings.service_url, after=after, tails=found)
 
     def _compare(self, connection: Connection[Any], epoch: int, found: Sequence[Tail]) -> None:

@@ -1,7 +1,7 @@
 """Sending: numbered facts go to Kafka in order, and it is known up to which position Kafka has acknowledged everything."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -9,15 +9,16 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from commands.publisher.facts import Numbered
 from commands.publisher.tails import Tail
 from eventlog.topics import full_name
+from runtime import kafka
 from schemas import cloudevents
 
-# What may be under way at a time. More waits in the store, so memory stays flat however long Kafka is away.
-PRODUCER = {
+_CONFIG = {
     "enable.idempotence": True,
     "acks": "all",
     "enable.gapless.guarantee": True,
     # For ever: with a finite time-out a record can be given up and a later one acknowledged; it would be lost unseen.
     "message.timeout.ms": 0,
+    # What may be under way at a time. More waits in the store, so memory stays flat however long Kafka is away.
     "queue.buffering.max.messages": 20_000,
     "queue.buffering.max.kbytes": 65_536,
     "linger.ms": 20,  # For a backlog. Whoever is idle flushes, which does not linger.
@@ -27,8 +28,14 @@ PRODUCER = {
 class DeliveryFailed(Exception):
     """Kafka refused a record. Nothing behind it may be sent: the process ends, and the next one begins with it."""
 
-    def __init__(self, error: KafkaError) -> None:
+    def __init__(self, error: object) -> None:
         super().__init__(f"Kafka refused a record, so nothing more is sent: {error!s}. The next start tries it again.")
+
+
+def producer(bootstrap_servers: str, *, compression: str = "gzip", **config: Any) -> Producer:
+    """A producer that gives up nothing and overtakes nothing. `config` as for `runtime.kafka.producer`."""
+    ours = {**_CONFIG, "compression.type": compression}
+    return kafka.producer(bootstrap_servers, **(ours | config))
 
 
 class Sender:
@@ -69,14 +76,12 @@ class Sender:
 
     def settle(self, timeout_seconds: float) -> None:
         """Take Kafka's answers; wait for the first of them at most so long. Raises `DeliveryFailed`."""
-        if self._producer.poll(timeout_seconds):
+        if self._answers(self._producer.poll, timeout_seconds):
             self.is_full = False
-        self._raise_failure()
 
     def flush(self, timeout_seconds: float) -> None:
         """Send at once what lingers, and wait until all is acknowledged, or for so long. Raises `DeliveryFailed`."""
-        self._producer.flush(timeout_seconds)
-        self._raise_failure()
+        self._answers(self._producer.flush, timeout_seconds)
 
     def close(self) -> None:
         """Forget what is not acknowledged yet: it is the next leader's task."""
@@ -117,9 +122,18 @@ class Sender:
             lane = self._lanes[topic, partition] = _Lane(full_name(self._prefix, topic), tail, self._failures)
         return lane
 
-    def _raise_failure(self) -> None:
+    def _answers(self, wait: Callable[[float], int], timeout_seconds: float) -> int:
+        """Let the client call back with Kafka's answers.
+
+        It raises a fatal error in their midst, and Python reports as a SystemError that the next call was made all the same.
+        """
+        try:
+            result = wait(timeout_seconds)
+        except (KafkaException, SystemError) as error:
+            raise DeliveryFailed(error.__cause__ or error) from error
         if self._failures:
             raise DeliveryFailed(self._failures[0])
+        return result
 
 
 class _Lane:
