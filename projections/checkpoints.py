@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from psycopg import Connection, Cursor, DatabaseError
 
 from eventlog.log import Source
+from eventlog.store import STORE
 from projections.generations import Generation
 from projections.statements import beside
 
@@ -109,7 +110,7 @@ def lowest(checkpoints: Checkpoints) -> Mapping[Source, int]:
 
 
 def _reads(generation: Generation, source: Source) -> bool:
-    return source.topic in generation.model.topics
+    return source == STORE or source.topic in generation.model.topics
 
 
 def _columns(wanted: Sequence[tuple[Generation, Source]]) -> dict[str, list[Any]]:

@@ -48,9 +48,20 @@ def load(connection: Connection[Any], models: Iterable[ReadModel], *states: Stat
     """The generations of these read models that are in one of these states, oldest first."""
     by_name = {model.name: model for model in models}
     rows = connection.execute(
-        "SELECT read_model, generation FROM read.generations WHERE state = ANY (%s) AND read_model = ANY (%s)"
+        "SELECT read_model, generation FROM read.generations WHERE read_model = ANY (%s) AND state = ANY (%s)"
         " ORDER BY read_model, generation",
-        [list(states), list(by_name)],
+        [list(by_name), list(states)],
+    )
+    return [Generation(by_name[name], number) for name, number in rows]
+
+
+def unproven(connection: Connection[Any], models: Iterable[ReadModel]) -> Sequence[Generation]:
+    """What replays have left behind that were killed or found a difference: generations that never were live."""
+    by_name = {model.name: model for model in models}
+    rows = connection.execute(
+        "SELECT read_model, generation FROM read.generations"
+        " WHERE read_model = ANY (%s) AND state <> 'live' AND switched_at IS NULL ORDER BY read_model, generation",
+        [list(by_name)],
     )
     return [Generation(by_name[name], number) for name, number in rows]
 
@@ -59,8 +70,9 @@ def create(connection: Connection[Any], model: ReadModel, state: State, source: 
     """A new generation with empty tables. `source` is where it is built from: `kafka` or `store`."""
     with connection.transaction():
         row = connection.execute(
-            "INSERT INTO read.generations (read_model, generation, state, source)"
-            " SELECT %(name)s, coalesce(max(generation), 0) + 1, %(state)s, %(source)s"
+            "INSERT INTO read.generations (read_model, generation, state, source, switched_at)"
+            " SELECT %(name)s, coalesce(max(generation), 0) + 1, %(state)s, %(source)s,"
+            "        CASE WHEN %(state)s = 'live' THEN clock_timestamp() END"
             "   FROM read.generations WHERE read_model = %(name)s RETURNING generation",
             {"name": model.name, "state": state, "source": source},
         ).fetchone()

@@ -1,0 +1,101 @@
+"""`python -m projections replay NAME|--all --source kafka|store`: rebuild read models beside the live ones, compare, switch."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from eventlog.kafka import LogInterrupted, PlaceGone, open_log
+from eventlog.store import StoreLog
+from projections import folding, report
+from projections.catalog import READ_MODELS
+from projections.read_model import ReadModel
+from projections.replay import AnotherReplayRuns, From, NeverTogether, Outcome, Replay
+from projections.settings import ReplaySettings
+from runtime import kafka, postgres, settings
+from runtime.kafka import KafkaUnreachable
+from runtime.postgres import PostgresUnreachable
+from runtime.settings import SettingsInvalid
+from schemas.cloudevents import ForeignRecord
+from schemas.codec import SchemaUnknown
+
+_ENDS_IT = (
+    *(SettingsInvalid, PostgresUnreachable, KafkaUnreachable, AnotherReplayRuns, NeverTogether),
+    *(LogInterrupted, PlaceGone, ForeignRecord, SchemaUnknown),
+)
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="The read side's tools.")
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+@app.command(name="replay")
+def replay_command(
+    source: Annotated[From, typer.Option(help="Where to read the facts from.", show_default=False)],
+    name: Annotated[
+        str | None, typer.Argument(help=f"One of {', '.join(model.name for model in READ_MODELS)}.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All read models at once.")] = False,
+    accept_differences: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASON", help="Switch even if rows differ, as after a change of a fold. The reason is kept."
+        ),
+    ] = None,
+    reports: Annotated[Path, typer.Option(help="The folder for the report.")] = Path(".run/reports"),
+) -> None:
+    """Build new generations of read models from the log, compare them with the live ones row by row, and switch.
+
+    Status 0: switched. 1: rows differ or it could not be done; nothing was switched.
+    """
+    models = _chosen(name, every)
+    console = Console()
+    try:
+        outcome = _replay(models, source, accept_differences, reports, console)
+    except _ENDS_IT as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    report.show(outcome, reports, console)
+    raise typer.Exit(0 if outcome.is_good else 1)
+
+
+def _replay(
+    models: Sequence[ReadModel], source: From, accepted: str | None, reports: Path, console: Console
+) -> Outcome:
+    environment = settings.read(ReplaySettings, os.environ)
+    url, servers, prefix = environment.database_url, environment.bootstrap_servers, environment.prefix
+    postgres.wait_until_ready(url)
+    kafka.wait_until_ready(servers)
+    topics = sorted({topic for model in models for topic in model.topics})
+    with ExitStack() as ends:
+        connection = ends.enter_context(folding.connect(url, "replay"))
+        store = StoreLog(ends.enter_context(postgres.connect(url, name="replay reading", autocommit=True)))
+        events = open_log(servers, topics, prefix=prefix, group_id=f"{prefix}replay")
+        ends.callback(events.close)
+        told = ends.enter_context(report.progress(console))
+        return Replay(connection, events, store, models, told).run(
+            source, accepted, partial(report.write, folder=reports)
+        )
+
+
+def _chosen(name: str | None, every: bool) -> Sequence[ReadModel]:
+    if (name is None) != every:
+        raise typer.BadParameter("Name one read model, or say --all.")
+    chosen = [model for model in READ_MODELS if every or model.name == name]
+    if not chosen:
+        raise typer.BadParameter(
+            f"There is no read model {name!r}; there are {', '.join(m.name for m in READ_MODELS)}."
+        )
+    return chosen
+
+
+if __name__ == "__main__":
+    app()
