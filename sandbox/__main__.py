@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 import sandbox
 from sandbox import kafka as broker
@@ -126,11 +126,9 @@ def _describe(platform: Platform) -> None:
         "variables": str(_from_here(platform.folders.env)),
         "logs": str(_from_here(platform.folders.logs)),
     }
-    table = Table.grid(padding=(0, 2))
-    for name, place in places.items():
-        table.add_row(f"[bold]{name}[/bold]", place)
     console.print("\n[bold green]Tillstream is up.[/bold green] Ctrl-C ends it.\n")
-    console.print(table, soft_wrap=True)
+    for name, place in places.items():
+        console.print(Text.assemble((f"  {name:<11}", "bold"), place), soft_wrap=True)
     console.print("\nIn another terminal:\n", _first_call(platform), sep="\n", soft_wrap=True, markup=False)
 
 
@@ -138,7 +136,8 @@ def _first_call(platform: Platform) -> str:
     # Not exported: a later `up` in that terminal would take the servers named there for servers of the user's own.
     return f"""\
   . {_from_here(platform.folders.env)}
-  curl "$TILLSTREAM_URL/api/v1/projects" -H "Authorization: Bearer $TILLSTREAM_OPERATOR_TOKEN" --json '{{
+  curl "$TILLSTREAM_URL/api/v1/projects" -H "Authorization: Bearer $TILLSTREAM_OPERATOR_TOKEN" \\
+    -H "Content-Type: application/json" -d '{{
     "name": "Bookshop", "domain": "bookshop.example", "default_currency": "usd",
     "success_url": "https://bookshop.example/thanks", "cancel_url": "https://bookshop.example/cart",
     "products": [{{"id": "ebook", "name": "E-book", "type": "one_time", "price_id": "price_ebook"}}]}}'

@@ -137,7 +137,7 @@ def train() -> None:
 
     Takes some 15 seconds of one core. A broker that finds no cache, or one of another Java, starts all the same.
     """
-    with TemporaryDirectory(dir=cache_folder(), prefix="training-") as folder:
+    with TemporaryDirectory(dir=cache_folder(), prefix="training-", ignore_cleanup_errors=True) as folder:
         new = Path(folder) / "new.aot"
         broker = Kafka(Path(folder), free_port(), free_port())
         *java, main_class, settings = broker.part().command()
