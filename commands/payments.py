@@ -180,9 +180,10 @@ async def _order(
         price_id=product.price.price_id,
         quantity=command.quantity,
         recurring=product.recurring,
+        metered=product.type is ProductType.METERED,
         email=command.email,
         success_url=success_url,
-        cancel_url=cancel_url,
+        cancel_url=cancel_url or None,
         expires_at=now + CHECKOUT_OPEN_FOR,
     )
 
@@ -205,7 +206,7 @@ async def cancel_payment(command: CancelPayment, context: Context, store: EventS
         await gateway.expire_checkout(payment.checkout_id, f"tillstream-{context.command_id}-expire")
     except CheckoutNotOpen:
         for notice in await gateway.ask(payment.checkout_id):
-            await settle(notice, context.step(f"asked/{type(notice).__name__}"), store)
+            await settle(notice, context.step(f"asked/{notice}"), store)
 
     def decide(states: States) -> Decided:
         payment = known(states, stream)

@@ -140,7 +140,7 @@ async def register_project(
 
 async def update_project(command: UpdateProject, context: Context, store: EventStore, vault: Vault) -> Receipt:
     """Change settings. Addresses go to the vault first, then the fact says that they changed."""
-    given = {key: value for key, value in _addresses(command).items() if value}
+    given = _addresses(command)
     if given and await store.receipt(context) is None:
         addresses = await vault.open(command.project_id, "addresses", command.project_id) or {}
         sealed = await vault.seal(command.project_id, "addresses", command.project_id, {**addresses, **given})
@@ -215,11 +215,12 @@ def _keys_shown(issued: Mapping[KeyKind, tuple[Key, str]]) -> dict[str, str]:
 
 
 def _addresses(command: RegisterProject | UpdateProject) -> dict[str, str]:
-    return {
-        "success_url": command.success_url or "",
-        "cancel_url": command.cancel_url or "",
-        "webhook_url": command.webhook_url or "",
+    stated = {
+        "success_url": command.success_url,
+        "cancel_url": command.cancel_url,
+        "webhook_url": command.webhook_url,
     }
+    return {name: url for name, url in stated.items() if url}
 
 
 async def _with_secrets(receipt: Receipt, context: Context, vault: Vault) -> Receipt:

@@ -91,7 +91,7 @@ class Reconciler:
     async def _ask(self, payment: Payment, checkout_id: str, kept: OpenPayment, now: datetime) -> str:
         context = kept.context(now, ACTOR)
         for notice in await self.gateway.ask(checkout_id):
-            await settle(notice, context.step(f"asked/{type(notice).__name__}"), self.store)
+            await settle(notice, context.step(f"asked/{notice}"), self.store)
         after = await self.store.load(PAYMENTS.at(payment.payment_id))
         return "ended" if after is not None and after.status.ended else "still_open"
 

@@ -11,6 +11,13 @@ class GatewayUnavailable(DomainError):
     retry_after_seconds = 5
 
 
+class GatewayMisconfigured(GatewayUnavailable):
+    """It does not let us in: our key is wrong or may not do this. An operator must see to it; no payment is to blame."""
+
+    code = "gateway_misconfigured"
+    retry_after_seconds = 60
+
+
 class GatewayRefused(DomainError):
     """It understood, and said no: asking again the same way will not help."""
 

@@ -9,6 +9,8 @@ from confluent_kafka.admin import AdminClient
 
 from tests.servers import OwnServers, Servers, ServersElsewhere, fresh_database, serve
 
+pytest_plugins = ["tests.lookalike"]
+
 OWN = pytest.StashKey[OwnServers]()
 
 

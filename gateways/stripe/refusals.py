@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import stripe
 
 from domain.errors import Details
-from gateways.errors import GatewayKeyMismatch, GatewayRefused, GatewayUnavailable
+from gateways.errors import GatewayKeyMismatch, GatewayMisconfigured, GatewayRefused, GatewayUnavailable
 
 _NEVER_SHOWN = (
     (re.compile(r"[^\s'\"<>(),;:]+@[^\s'\"<>(),;:]+"), "[e-mail address]"),
@@ -19,14 +19,12 @@ _NEVER_SHOWN = (
 _REFUSALS = (
     stripe.InvalidRequestError,
     stripe.CardError,
-    stripe.AuthenticationError,
-    stripe.PermissionError,
 )
 
 
 @contextmanager
 def in_our_words() -> Iterator[None]:
-    """Raise `GatewayUnavailable`, `GatewayRefused` or `GatewayKeyMismatch` where the SDK raises something of its own.
+    """Raise an error of `gateways.errors` where the SDK raises something of its own.
 
     None is chained to what it stems from: the SDK's errors hold the body, and with it what a customer told Stripe.
     """
@@ -46,6 +44,11 @@ def in_our_words() -> Iterator[None]:
         ) from None
     except stripe.IdempotencyError as error:
         raise GatewayKeyMismatch(_message(error), details=_details(error)) from None
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise GatewayMisconfigured(
+            "Stripe does not let this service in; an operator must check STRIPE_SECRET_KEY and what it may do.",
+            details=_details(error),
+        ) from None
     except _REFUSALS as error:
         raise GatewayRefused(_message(error), details=_details(error)) from None
     except stripe.StripeError as error:

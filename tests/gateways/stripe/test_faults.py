@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import stripe
 
-from gateways.errors import GatewayRefused, GatewayUnavailable
+from gateways.errors import GatewayMisconfigured, GatewayUnavailable
 from gateways.stripe.client import StripeGateway
 from gateways.stripe.refusals import shown
 from sandbox.addresses import free_port
@@ -97,10 +97,10 @@ async def test_where_nobody_listens_the_gateway_is_unavailable() -> None:
         await gateway.close()
 
 
-async def test_a_key_that_stripe_does_not_know_is_refused_and_not_repeated(address: str) -> None:
+async def test_a_key_that_stripe_does_not_know_is_the_operators_affair_and_not_repeated(address: str) -> None:
     gateway = StripeGateway("sk_test_somebody_elses", [], address)
     try:
-        with pytest.raises(GatewayRefused) as caught:
+        with pytest.raises(GatewayMisconfigured) as caught:
             await gateway.read_price("price_ebook")
     finally:
         await gateway.close()

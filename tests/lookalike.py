@@ -1,7 +1,6 @@
-"""The gateway under test, over the real SDK and a real socket, and the look-alike that it speaks to."""
+"""Fixtures that every test can ask for: Stripe's look-alike, served, and our gateway to it over the real SDK."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -12,15 +11,6 @@ from sandbox.stripe.account import Settings
 from sandbox.stripe.embedded import serving
 from tests.sandbox.stripe.lookalike import API_KEY, WEBHOOK_SECRET, LookAlike
 from tests.sandbox.stripe.receiver import Receiver, receiving
-
-SDK_WARNS = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes/text content:DeprecationWarning")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The SDK hands httpx its form as `data=`, which httpx would rather have as `content=`."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(SDK_WARNS)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,125 @@
+"""What tests of payments say again and again: a project, its products, an order, a context, and the parts in memory."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from commands.checkouts import open_checkout
+from commands.open_payments import MemoryOpenPayments, OpenPayment
+from commands.payments import CancelPayment, StartPayment, cancel_payment, payment_id_of, start_payment
+from commands.ports import Context, EventStore, Receipt
+from commands.store.memory import MemoryStore
+from domain.payment import PAYMENTS, Payment
+from domain.product import Price, Product, ProductType
+from domain.project import Project
+from gateways.stripe.client import StripeGateway
+from vault.memory import MemoryVault
+
+EBOOK = Product(
+    product_id="ebook",
+    name="E-book",
+    type=ProductType.ONE_TIME,
+    price=Price(price_id="price_ebook", amount_minor=29_99, currency="usd", interval=None),
+    recurring=False,
+    credits=0,
+    credit_type="",
+    permissions=(),
+)
+PACK = replace(
+    EBOOK,
+    product_id="pack",
+    type=ProductType.API_CREDITS,
+    price=Price(price_id="price_credits_1000", amount_minor=10_00, currency="usd", interval=None),
+    credits=1000,
+    credit_type="api",
+)
+PRO = replace(
+    EBOOK,
+    product_id="pro",
+    type=ProductType.PRO_FEATURES,
+    price=Price(price_id="price_pro_monthly", amount_minor=20_00, currency="usd", interval="month"),
+    recurring=True,
+    permissions=("export",),
+)
+SHOP = Project(
+    project_id="prj_shop",
+    name="Shop",
+    domain="shop.example",
+    default_currency="usd",
+    payment_types=("both",),
+    features=("credits",),
+    overridden=(),
+    products={product.product_id: product for product in (EBOOK, PACK, PRO)},
+)
+
+
+def order(**changes: Any) -> StartPayment:
+    usual = StartPayment(
+        project=SHOP,
+        user_id="user-1",
+        email="ada@example.com",
+        product_id="pack",
+        price_id=None,
+        quantity=1,
+        payment_type="auto",
+        success_url="https://shop.example/thanks",
+        cancel_url="https://shop.example/cart",
+        metadata={"cart": "7"},
+    )
+    return replace(usual, **changes)
+
+
+def context(**changes: Any) -> Context:
+    command_id = changes.pop("command_id", None) or uuid.uuid4()
+    usual = Context(
+        command_id=command_id,
+        fingerprint=sha256(b"the body").digest(),
+        project_id="prj_shop",
+        actor="key:key_1",
+        request_id=f"req_{command_id.hex}",
+        causation_id=str(command_id),
+        now=datetime.now(UTC),
+    )
+    return replace(usual, **changes)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything that a payment's handlers need, with the moves that tests make."""
+
+    gateway: StripeGateway
+    store: EventStore = field(default_factory=MemoryStore)
+    vault: MemoryVault = field(default_factory=MemoryVault)
+    open_payments: MemoryOpenPayments = field(default_factory=MemoryOpenPayments)
+
+    async def start(self, asked: Context, command: StartPayment | None = None) -> Receipt:
+        return await start_payment(command or order(), asked, self.store, self.gateway, self.vault, self.open_payments)
+
+    async def open_again(self, kept: OpenPayment, asked: Context) -> Receipt:
+        return await open_checkout(kept, asked, self.store, self.gateway, self.vault, self.open_payments)
+
+    async def cancel(self, payment_id: str, asked: Context | None = None, project_id: str = "prj_shop") -> Receipt:
+        command = CancelPayment(project_id=project_id, payment_id=payment_id, reason="changed their mind")
+        return await cancel_payment(command, asked or context(), self.store, self.gateway)
+
+    async def payment(self, asked: Context) -> Payment:
+        payment = await self.store.load(PAYMENTS.at(payment_id_of(asked.command_id)))
+        assert payment is not None
+        return payment
+
+    def with_gateway(self, gateway: StripeGateway) -> "Desk":
+        """The same, but another connection to the gateway."""
+        return replace(self, gateway=gateway)
+
+    @property
+    def events(self) -> Sequence[object]:
+        assert isinstance(self.store, MemoryStore)
+        return self.store.events
+
+    @property
+    def told(self) -> list[str]:
+        """The names of the events so far."""
+        return [type(event).__name__ for event in self.events]
