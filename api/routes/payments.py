@@ -76,7 +76,8 @@ async def show_status(request: Request[State]) -> Response:
     """Show how a payment stands."""
     caller = await a_project(request)
     payment, version = await payment_of(request, caller)
-    return shown(request, PaymentStatusAnswer.model_validate(payment, from_attributes=True), etag=version)
+    status = PaymentStatusAnswer(**payment.model_dump(include=set(PaymentStatusAnswer.model_fields)))
+    return shown(request, status, etag=version)
 
 
 async def show_page(request: Request[State]) -> Response:

@@ -1,6 +1,7 @@
 """The application in memory: the store's and the vault's twins, the real gateway against the look-alike, no socket of ours."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from api.in_flight import InFlight
 from api.project_cache import ProjectCache
 from api.state import Services
 from commands.notices import PostgresNotices
-from commands.open_payments import MemoryOpenPayments
+from commands.open_payments import MemoryOpenPayments, PostgresOpenPayments
 from commands.ports import Context, Decide, Receipt
 from commands.store.memory import MemoryStore
+from commands.store.postgres import PostgresStore
 from domain.streams import Stream
 from gateways.stripe.client import StripeGateway
 from projections import payments
@@ -25,7 +27,9 @@ from sandbox.stripe.embedded import serving
 from schemas.contracts import contracts
 from schemas.registry import Registry
 from tests.api.shop import OPERATOR_TOKEN, Shop, register
+from vault.keys import LocalKeyWrapper, MasterKey
 from vault.memory import MemoryVault
+from vault.records import PostgresVault
 
 STRIPE_KEY = "sk_test_lookalike"
 WEBHOOK_SECRET = "whsec_lookalike"
@@ -122,3 +126,37 @@ async def client(
 async def shop(client: httpx.AsyncClient) -> Shop:
     """A project that sells an e-book and credits."""
     return await register(client)
+
+
+@pytest.fixture
+async def real_services(database_url: str, gateway: StripeGateway) -> AsyncIterator[Services]:
+    """The services as the process has them, on a database of the test's own."""
+    async with AsyncExitStack() as closing:
+        writes, reads = (postgres.pool(database_url, name=name, size=6) for name in ("writes", "reads"))
+        for pool in (writes, reads):
+            await pool.open()
+            closing.push_async_callback(pool.close)
+        store = PostgresStore(writes)
+        closing.push_async_callback(store.close)
+        live = LiveGenerations(reads)
+        yield Services(
+            store=store,
+            gateway=gateway,
+            vault=PostgresVault(writes, LocalKeyWrapper(MasterKey(b"k" * 32))),
+            open_payments=PostgresOpenPayments(writes),
+            notices=PostgresNotices(writes),
+            reads=reads,
+            live=live,
+            payments=payments.by_id(reads, live),
+            projects=ProjectCache(store),
+            in_flight=InFlight(),
+            operator_token=OPERATOR_TOKEN,
+            url="http://api.test",
+        )
+
+
+@pytest.fixture
+async def real_shop(real_services: Services, client_of: Callable[[Services], httpx.AsyncClient]) -> AsyncIterator[Shop]:
+    """A project that is recorded in Postgres. `tests.api.reading.catch_up` shows it in the read models."""
+    async with client_of(real_services) as client:
+        yield await register(client)
