@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 from sandbox.stripe.account import STRIPE_ITSELF, Account, Cause
@@ -22,9 +21,9 @@ def record_event(
     subject: JsonObject,
     cause: Cause = STRIPE_ITSELF,
     previous: Mapping[str, Any] | None = None,
-) -> JsonObject:
-    """Write down that something happened to `subject`, and send it to the endpoints that want it."""
-    data = {"object": deepcopy(subject)} | ({"previous_attributes": dict(previous)} if previous else {})
+) -> None:
+    """Write down that something happened to `subject`, as it is now, and send it to the endpoints that want it."""
+    data = {"object": subject} | ({"previous_attributes": dict(previous)} if previous else {})
     event = {
         "id": new_id("evt"),
         "object": "event",
@@ -37,7 +36,7 @@ def record_event(
         "type": type,
     }
     event["pending_webhooks"] = account.deliveries.announce(event)
-    return account.store.add(event)
+    account.store.add(event)
 
 
 def retrieve(call: Call) -> JsonObject:
