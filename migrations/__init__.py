@@ -17,7 +17,8 @@ def up(database_url: str) -> list[str]:
     backend = yoyo.get_backend(_for_yoyo(database_url))
     try:
         with backend.lock():
-            missing = backend.to_apply(yoyo.read_migrations(str(_SCRIPTS)))
+            scripts = yoyo.read_migrations(str(_SCRIPTS)).filter(lambda migration: migration.path.endswith(".sql"))
+            missing = backend.to_apply(scripts)
             backend.apply_migrations(missing)
             return [migration.id for migration in missing]
     finally:

@@ -102,10 +102,10 @@ class Demo:
     def _audit(self, call: "Call", payment_id: str) -> list[dict[str, Any]]:
         answer = _until(
             lambda: call("GET", f"/api/v1/payments/{payment_id}/audit"),
-            lambda answer: {"payment.succeeded", "credits.purchased"} <= {row["action"] for row in answer["data"]},
+            lambda answer: {"payment.succeeded", "credits.purchased"} <= {row["action"] for row in answer["entries"]},
             "the audit trail to hold the whole payment",
         )
-        rows: list[dict[str, Any]] = answer["data"]
+        rows: list[dict[str, Any]] = answer["entries"]
         return rows
 
     def _facts(self, audit: list[dict[str, Any]]) -> None:
