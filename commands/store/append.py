@@ -76,14 +76,9 @@ def parameters(units: Sequence[Unit]) -> Mapping[str, Any]:
 def verdicts(rows: Iterable[tuple[Any, ...]]) -> Mapping[UUID, Verdict]:
     """The statement's answer by command id. Rows: (command_id, word), checked also the standing row of the inbox."""
     return {
-        command_id: Verdict(word, outcome(*recorded) if word == "seen" else None)
+        command_id: Verdict(word, Outcome.from_row(*recorded) if word == "seen" else None)
         for command_id, word, *recorded in rows
     }
-
-
-def outcome(fingerprint: bytes, answer: Any, refusal: Any, versions: Any) -> Outcome:
-    """A row of the inbox."""
-    return Outcome(fingerprint=fingerprint, answer=answer, refusal=refusal, versions=versions)
 
 
 def _commands(writes: Sequence[tuple[int, Write]]) -> dict[str, list[Any]]:

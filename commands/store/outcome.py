@@ -17,6 +17,11 @@ class Outcome:
     refusal: Mapping[str, Any] | None
     versions: Mapping[str, int]
 
+    @classmethod
+    def from_row(cls, fingerprint: bytes, answer: Any, refusal: Any, versions: Any) -> "Outcome":
+        """A row of the inbox, its JSON read."""
+        return cls(fingerprint=fingerprint, answer=answer, refusal=refusal, versions=versions)
+
     def replay(self, context: Context) -> Receipt:
         """Give the same answer again, or refuse again in the same words.
 

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection, errors
 
 from commands.ports import Context, Decide, Receipt, StoreUnavailable, StreamsBusy
 from commands.store.announcing import Announcer
-from commands.store.append import RIVALS, Unit, Verdict, append, append_checked, outcome
+from commands.store.append import RIVALS, Unit, Verdict, append, append_checked
 from commands.store.contention import Contention
 from commands.store.outcome import Outcome
 from commands.store.rows import Write, decide_on
@@ -178,12 +178,12 @@ async def _write_alone(asked: _Asked, connection: Connection) -> Write | Outcome
         raise StreamsBusy from error
 
 
-async def _write(asked: _Asked, connection: Connection, append: Append) -> Write | Outcome | None:
+async def _write(asked: _Asked, connection: Connection, append_units: Append) -> Write | Outcome | None:
     standing, states = await _load(connection, asked.context.command_id, asked.streams)
     if standing is not None:
         return standing
     write = decide_on(states, asked.context, asked.decide)
-    verdict = (await append(connection, [[write]]))[asked.context.command_id]
+    verdict = (await append_units(connection, [[write]]))[asked.context.command_id]
     return write if verdict.word == "done" else verdict.outcome
 
 
@@ -193,6 +193,6 @@ async def _load(
     """What the command came to, if it was recorded (then no stream is read), and the streams as they stand."""
     asked = {"command_id": command_id, "streams": [stream.id for stream in streams]}
     rows = await (await connection.execute(_LOAD, asked, prepare=True, binary=True)).fetchall()
-    standing = [outcome(*recorded) for stream, _, _, *recorded in rows if stream is None]
+    standing = [Outcome.from_row(*recorded) for stream, _, _, *recorded in rows if stream is None]
     facts = [StoredFact(*fact) for *fact, _, _, _, _ in rows if fact[0] is not None]
     return (standing[0] if standing else None), fold(streams, facts)

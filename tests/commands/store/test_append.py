@@ -1,5 +1,6 @@
 """Many commands in one statement: units whole or not at all, and the right word about each."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -88,3 +89,42 @@ async def test_several_rivals_in_one_statement_cost_only_those_who_met_them(conn
 
 async def test_an_append_of_nothing_is_nothing(connection: AsyncConnection[Any]) -> None:
     assert await append(connection, []) == {}
+
+
+@pytest.mark.parametrize("held", ["the stream", "the command id"])
+async def test_who_waits_for_a_rival_has_drawn_no_ordinal_yet(
+    held: str, connections: Pool, connection: AsyncConnection[Any]
+) -> None:
+    stream = wallet()
+    mine = write(stream)
+    rival = write(stream) if held == "the stream" else write(wallet(), asked=mine.context)
+    async with connections.connection() as holder:
+        await holder.execute("BEGIN")
+        await append(holder, [[rival]])
+        waiting = asyncio.create_task(append(connection, [[mine]]))
+        await until_somebody_waits(connections)
+
+        assert await ordinals_drawn(connections) == 1
+        await holder.execute("ROLLBACK")
+
+    assert (await waiting)[mine.context.command_id].word == "done"
+    assert await stored(connection) == [(stream.id, 1)]
+
+
+async def ordinals_drawn(connections: Pool) -> int:
+    async with connections.connection() as observer:
+        cursor = await observer.execute("SELECT last_value FROM store.outbox_ordinal_seq")
+        row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def until_somebody_waits(connections: Pool) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with connections.connection() as observer:
+        for _ in range(500):
+            row = await (await observer.execute(waiting)).fetchone()
+            if row == (1,):
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits")

@@ -224,7 +224,7 @@ async def test_many_writers_on_hot_streams_lose_nothing_and_double_nothing(
     asked: dict[UUID, int] = {}
 
     async def write(store: PostgresStore) -> None:
-        for _ in range(25):
+        for _ in range(12):
             command, streams = context(), chance.sample([*hot, wallet()], k=chance.randint(1, 3))
             asked[command.command_id] = len(streams)
             retried = [store.record(command, streams, pay_in(*streams)) for _ in range(chance.choice([1, 1, 2]))]
