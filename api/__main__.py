@@ -41,7 +41,7 @@ async def serve(given: ApiSettings) -> None:
         reads = postgres.pool(url, name="api reads", size=READ_CONNECTIONS)
         personal = postgres.pool(url, name="api vault", size=VAULT_CONNECTIONS)
         for pool in (writes, reads, personal):
-            await postgres.open_pool(pool, url)
+            await postgres.open_pool(pool, url, given.startup_seconds)
             closing.push_async_callback(pool.close)
         store = PostgresStore(writes)
         closing.push_async_callback(store.close)

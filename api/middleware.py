@@ -10,6 +10,7 @@ from typing import Any, cast
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import personal
@@ -172,4 +173,6 @@ def _template(scope: Mapping[str, Any]) -> str:
     route = scope.get("route")
     if route is None:
         return "unmatched"
+    if isinstance(route, Mount):
+        return route.path
     return cast(str, scope.get("root_path", "") + route.path)

@@ -92,10 +92,21 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
     if description.strip():
         described["description"] = description.strip()
     if operation.body:
-        content = {"application/json": {"schema": schemas.sent(operation.body)}}
-        described["requestBody"] = {"required": operation.body_required, "content": content}
+        described["requestBody"] = {
+            "required": operation.body_required,
+            "content": {"application/json": _content(operation.body, schemas)},
+        }
     if operation.who:
         described["security"] = [{_SECURITY[who][0]: []} for who in operation.who]
+    return described
+
+
+def _content(body: Model, schemas: _Schemas) -> Json:
+    """The model's examples stand here too: viewers of before OpenAPI 3.1 do not look for them in schemas."""
+    examples = enumerate(schemas.definitions[body.__name__].get("examples", ()), start=1)
+    described: Json = {"schema": schemas.sent(body)}
+    if named := {f"example {number}": {"value": example} for number, example in examples}:
+        described["examples"] = named
     return described
 
 

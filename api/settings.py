@@ -18,7 +18,10 @@ def _secrets(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """`url` is where callers reach the service: it stands in the document at /openapi.json and in what newcomers are told."""
+    """`url` is where callers reach the service: it stands in the document at /openapi.json and in what newcomers are told.
+
+    `startup_seconds` is how long Postgres is waited for at the start.
+    """
 
     database_url: Annotated[str, Field(alias="DATABASE_URL")]
     master_key: Annotated[InstanceOf[MasterKey], BeforeValidator(MasterKey.parse), Field(alias="TILLSTREAM_MASTER_KEY")]
@@ -30,6 +33,7 @@ class ApiSettings:
     port: Annotated[int, Field(alias="TILLSTREAM_PORT", ge=0, le=65535)] = 8000
     url: Annotated[HttpUrl | None, Field(alias="TILLSTREAM_URL")] = None
     topic_prefix: Annotated[str, Field(alias="KAFKA_TOPIC_PREFIX")] = "tillstream."
+    startup_seconds: Annotated[float, Field(alias="TILLSTREAM_STARTUP_SECONDS", gt=0)] = 30.0
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(alias="LOG_LEVEL")] = "INFO"
 
     @property

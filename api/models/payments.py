@@ -70,6 +70,8 @@ class PaymentRequest(RequestModel):
 
 
 class CancelRequest(RequestModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "sold out"}]})
+
     reason: Reason = "canceled by the project"
 
 

@@ -46,7 +46,9 @@ body { margin: 0; }
 .swagger-ui .info .title small.version-stamp:last-child { display: none; }
 @media (max-width: 600px) {
   .swagger-ui .wrapper { padding: 0 10px; }
-  .swagger-ui .opblock .opblock-summary-path { max-width: none; word-break: break-word; }
+  .swagger-ui .opblock .opblock-summary-control { flex-wrap: wrap; }
+  .swagger-ui .opblock .opblock-summary-path { flex: 1; max-width: none; word-break: break-word; }
+  .swagger-ui .opblock .opblock-summary-description { flex: 0 0 90%; padding: 4px 10px; }
 }
 """
 
