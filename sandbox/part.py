@@ -21,7 +21,7 @@ class Part:
     command: Callable[[], Sequence[str]]
     environment: Mapping[str, str] = field(default_factory=dict)  # Added to the supervisor's own.
     ready: Callable[[], bool] = _at_once
-    ready_within_seconds: float = 60
+    ready_within_seconds: float = 120  # A few are enough, but not on a machine that is busy with other things.
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_seconds: float = 15
     is_server: bool = False  # The rest cannot live without it: its death stops everything. Others are started again.
