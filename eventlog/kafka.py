@@ -85,16 +85,19 @@ class KafkaLog:
         self._outage = outage
         self._logical = {full_name(prefix, topic): topic for topic in topics}
         self._prefix = prefix
+        self._sources: Sequence[Source] = ()
         self._places: Mapping[Source, int] = {}
         self._moved = False
 
     def sources(self) -> Sequence[Source]:
         """Every partition of its topics. Raises `LogInterrupted` where a topic is missing or the broker is away."""
-        return [
-            Source(logical, partition)
-            for topic, logical in self._logical.items()
-            for partition in self._partitions(topic)
-        ]
+        if not self._sources:  # Their number never changes: the topics are made with it.
+            self._sources = [
+                Source(logical, partition)
+                for topic, logical in self._logical.items()
+                for partition in self._partitions(topic)
+            ]
+        return self._sources
 
     def ends(self) -> Mapping[Source, int]:
         return self._offsets(_LATEST)

@@ -17,6 +17,7 @@ from projections.statements import arrays, beside, on
 from runtime.postgres import Pool
 from schemas import times
 from schemas.envelope import Recorded
+from schemas.names import EVENTS
 
 name = "audit"
 topics = frozenset({"payments", "credits", "projects"})
@@ -112,9 +113,13 @@ def _part(event: object) -> str:
 
 
 def _json(event: Any) -> str:
-    return json.dumps(
-        {field.name: getattr(event, field.name) for field in fields(event)}, ensure_ascii=False, default=times.to_text
-    )
+    return _to_json({name: getattr(event, name) for name in _FIELDS[type(event)]})
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, default=times.to_text).encode
+
+
+_FIELDS: Mapping[type, Sequence[str]] = {cls: [field.name for field in fields(cls)] for cls in EVENTS.values()}
 
 
 # The queries.

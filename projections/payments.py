@@ -171,9 +171,12 @@ def _initiated(event: PaymentInitiated) -> Said:
         "amount_differs": False,
         "credits": event.credits,
         "credit_type": event.credit_type,
-        "metadata": json.dumps(dict(event.metadata), ensure_ascii=False),
+        "metadata": _to_json(event.metadata),
         "created_at": event.initiated_at,
     }
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, default=dict).encode
 
 
 def _succeeded(event: PaymentSucceeded) -> Said:

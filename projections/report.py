@@ -36,6 +36,10 @@ def show(outcome: Outcome, folder: Path, console: Console) -> None:
     if outcome.tables:
         console.print(_overview(outcome.tables))
     for table in outcome.tables:
+        if table.other_columns:
+            console.print(
+                f"{table.read_model}.{table.table}: only one has {', '.join(table.other_columns)}", markup=False
+            )
         for difference in table.examples[:_EXAMPLES_ON_SCREEN]:
             console.print(_line(table, difference), highlight=False, markup=False)
     console.print(f"{outcome.verdict} The report is in {file_of(outcome, folder)}.", markup=False, soft_wrap=True)
@@ -63,17 +67,13 @@ class _Rate(ProgressColumn):
 
 
 def _overview(tables: Sequence[TableComparison]) -> Table:
-    shown = Table("table", "rows live", "rows new", "only live", "only new", "different", "hash live", "hash new", "")
+    shown = Table("table", "live", "new", "only live", "only new", "differ", "hash", "")
     for table in tables:
         counts = (table.live_rows, table.new_rows, table.only_live, table.only_new, table.different)
+        hashes = dict.fromkeys((table.live_hash[:8], table.new_hash[:8]))
         verdict = "equal" if table.is_equal else "[red]differs[/red]"
-        shown.add_row(
-            f"{table.read_model}.{table.table}",
-            *(f"{count:,}" for count in counts),
-            *(table.live_hash[:8], table.new_hash[:8], verdict),
-        )
-        if table.other_columns:
-            shown.add_row(f"  columns that only one has: {', '.join(table.other_columns)}")
+        name = f"{table.read_model}.{table.table}"
+        shown.add_row(name, *(f"{count:,}" for count in counts), "\n".join(hashes), verdict)
     return shown
 
 
