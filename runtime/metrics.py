@@ -1,5 +1,7 @@
 """Metrics of processes that serve no HTTP otherwise: one small endpoint for Prometheus."""
 
+from collections.abc import Callable
+
 import prometheus_client
 
 
@@ -12,14 +14,21 @@ class MetricsPortTaken(Exception):
         )
 
 
-def serve(port: int, host: str = "127.0.0.1") -> None:
-    """Answer `GET /metrics` from a thread of its own for as long as the process lives; port 0 = not at all.
+def serve(port: int, host: str = "127.0.0.1") -> Callable[[], None]:
+    """Answer `GET /metrics` from a thread of its own; port 0 = not at all. Returns what ends it.
 
     Raises `MetricsPortTaken`.
     """
     if port == 0:
-        return
+        return lambda: None
     try:
-        prometheus_client.start_http_server(port, host)
+        server, thread = prometheus_client.start_http_server(port, host)
     except OSError as error:
         raise MetricsPortTaken(host, port, error) from error
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

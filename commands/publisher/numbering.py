@@ -43,13 +43,13 @@ def number(connection: Connection[Any], partitions: int, limit: int, epoch: int 
     With an `epoch`, only as the publisher of that epoch: raises `epoch.Fenced`. Without one the transaction keeps every
     publisher out until it ends; that is for a store that numbers its own facts at once.
     """
-    with epochs.fenced(), connection.transaction():
+    with epochs.fenced(), connection.pipeline(), connection.transaction():
         _enter(connection, epoch)
+        last = connection.execute(_LAST, binary=True)
         rows = connection.execute(_TAKE, {"limit": limit}, binary=True).fetchall()
         if not rows:
             return ()
-        last = connection.execute(_LAST, binary=True).fetchone()
-        position, previous_hash = last or (0, GENESIS)
+        position, previous_hash = last.fetchone() or (0, GENESIS)
         facts = list(_chain(rows, position, previous_hash, partitions))
         _place(connection, facts)
     return facts

@@ -63,7 +63,11 @@ class AnotherHistory(Exception):
 def read(bootstrap_servers: str, settings: TopicSettings, timeout_seconds: float = 30.0) -> Sequence[Tail]:
     """The last record of every partition that has one. Raises `KafkaUnreachable` or `ForeignRecord`."""
     consumer = kafka.consumer(
-        bootstrap_servers, group_id="tillstream-publisher", enable_auto_commit=False, enable_partition_eof=True
+        bootstrap_servers,
+        group_id="tillstream-publisher",
+        enable_auto_commit=False,
+        enable_partition_eof=True,
+        fetch_wait_max_ms=10,  # Partitions that have nothing more to give shall not hold up the others.
     )
     try:
         return [_tail(settings.prefix, message) for message in _last_messages(consumer, settings, timeout_seconds)]

@@ -5,11 +5,13 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.cimpl import NewTopic
 from psycopg import Connection
 
 from commands.publisher import facts
@@ -69,19 +71,27 @@ def own_kafka() -> Iterator[tuple[str, Supervisor]]:
 
 
 def test_kill_9_at_any_moment_loses_nothing_and_doubles_nothing(
-    start_publisher: Start, connection: Connection[Any], kafka_bootstrap: str, topic_settings: TopicSettings
+    start_publisher: Start,
+    connect: Callable[[], Connection[Any]],
+    connection: Connection[Any],
+    kafka_bootstrap: str,
+    topic_settings: TopicSettings,
 ) -> None:
     choice = random.Random(7)
-    for first in range(1, 100, 20):
-        process = start_publisher()
-        wait_for(partial(process.has_logged, "leading"), "the publisher leads")
-        record(connection, first, first + 19)
-        time.sleep(choice.uniform(0, 0.15))
-        process.kill()
-    process = start_publisher()
-    wait_for(lambda: published(connection) == 2_000, "everything is published")
+    writer = connect()
+    with ThreadPoolExecutor(1) as executor:
+        for first in (1, 35, 69):
+            record(connection, first, first + 11)
+            process = start_publisher()
+            wait_for(partial(process.has_logged, "leading"), "the publisher leads")
+            writing = executor.submit(record, writer, first + 12, first + 33)
+            time.sleep(choice.uniform(0, 0.3))
+            process.kill()
+            writing.result()
+    start_publisher()
+    wait_for(lambda: published(connection) == 2_040, "everything is published")
 
-    assert_kafka_holds(kafka_bootstrap, topic_settings, connection, 2_000)
+    assert_kafka_holds(kafka_bootstrap, topic_settings, connection, 2_040)
 
 
 def test_while_kafka_is_away_numbering_goes_on_and_then_all_arrives_in_order(
@@ -227,8 +237,6 @@ def restore_to(connection: Connection[Any], position: int) -> None:
 def test_topics_with_other_settings_are_refused_with_a_sentence(
     start_publisher: Start, kafka_bootstrap: str, topic_settings: TopicSettings
 ) -> None:
-    from confluent_kafka.cimpl import NewTopic
-
     name = f"{topic_settings.prefix}payments"
     admin = kafka.admin(kafka_bootstrap)
     admin.create_topics([NewTopic(name, 4, 1, config={"retention.ms": "1000"})])[name].result()

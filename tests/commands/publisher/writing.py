@@ -22,7 +22,7 @@ _EVENT = """
 def write(connection: Connection[Any], *facts: tuple[str, int], command_id: UUID | None = None) -> UUID:
     """One command: facts as (stream, version), `pay_…` or `wal_…`. In the caller's transaction, if there is one."""
     command = command_id or uuid4()
-    with connection.transaction():
+    with connection.pipeline(), connection.transaction():
         for stream, version in facts:
             event = _event(stream, version)
             event_type = names.name_of(event)
