@@ -1,21 +1,22 @@
-"""What the read side's tests share: a generation to fold into, and its rows."""
+"""What the read side's tests share: live generations to fold into, their rows, and a pool to query them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from eventlog.log import Batch, Source
-from projections import checkpoints, folding, generations
+from projections import folding, generations
 from projections.catalog import READ_MODELS
-from projections.checkpoints import Checkpoints
 from projections.generations import Generation
 from projections.read_model import ReadModel
+from runtime import postgres
+from runtime.postgres import Pool
 from schemas.envelope import Recorded
 
-Rows = Sequence[dict[str, Any]]
+Apply = Callable[[ReadModel, Sequence[Recorded]], None]
+Rows = Callable[[str], Sequence[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def live(connection: Connection[Any]) -> dict[str, Generation]:
 
 
 @pytest.fixture
-def apply(connection: Connection[Any], live: dict[str, Generation]) -> Callable[[ReadModel, Sequence[Recorded]], None]:
+def apply(connection: Connection[Any], live: dict[str, Generation]) -> Apply:
     """Apply facts to a read model's live generation, as one batch."""
 
     def apply(model: ReadModel, facts: Sequence[Recorded]) -> None:
@@ -43,20 +44,19 @@ def apply(connection: Connection[Any], live: dict[str, Generation]) -> Callable[
 
 
 @pytest.fixture
-def rows(connection: Connection[Any]) -> Callable[[str], Rows]:
-    """All rows of a table, `payments_1.payments`, in their order by the first column."""
+def rows(connection: Connection[Any]) -> Rows:
+    """All rows of a table, `payments_1.payments`, in the order of its first two columns."""
 
-    def rows(table: str) -> Rows:
+    def rows(table: str) -> Sequence[dict[str, Any]]:
         with connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(f"SELECT * FROM {table} ORDER BY 1, 2".encode()).fetchall()
 
     return rows
 
 
-def batch(facts: Sequence[Recorded], *, start: int = 0, source: Source | None = None) -> Batch:
-    """Facts of one source, at offsets from `start` on."""
-    return Batch(source or Source(facts[0].topic, 0), start + len(facts), facts)
-
-
-def hold(connection: Connection[Any], held: Sequence[Generation], *sources: Source) -> Checkpoints:
-    return checkpoints.claim(connection, held, sources)
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    opening = postgres.pool(database_url, name="tests", size=4)
+    await opening.open()
+    yield opening
+    await opening.close()

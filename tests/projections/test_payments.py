@@ -1,7 +1,8 @@
 """The payments read model: its fold agrees with the domain, and its queries with its rows."""
 
+import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,14 +14,10 @@ from domain.payment import PAYMENTS, Payment, PaymentEvent
 from projections import payments
 from projections.generations import LiveGenerations
 from projections.payments import After, Filter, Said, merge, row
-from projections.read_model import ReadModel
-from runtime import postgres
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
+from tests.projections.conftest import Apply, Rows
 from tests.published import BEGINNING, PROJECT, History, initiated, later_events, opened, succeeded
-
-Apply = Callable[[ReadModel, Sequence[Recorded]], None]
-Rows = Callable[[str], Sequence[dict[str, Any]]]
 
 ANY_LIFE = st.lists(st.sampled_from(later_events("pay_1")), max_size=8)
 
@@ -112,14 +109,6 @@ def test_applying_facts_again_changes_nothing(apply: Apply, rows: Rows) -> None:
     assert rows("payments_1.payments") == before
 
 
-@pytest.fixture
-async def pool(database_url: str) -> Any:
-    opening = postgres.pool(database_url, name="tests", size=4)
-    await opening.open()
-    yield opening
-    await opening.close()
-
-
 async def test_a_payment_is_shown_with_what_the_gateway_took(apply: Apply, pool: Pool) -> None:
     apply(payments, history(initiated("pay_1"), opened("pay_1"), succeeded("pay_1", amount_minor=30_00)))
 
@@ -133,7 +122,7 @@ async def test_payments_asked_for_together_come_together(apply: Apply, pool: Poo
     apply(payments, history(*(initiated(f"pay_{number}") for number in range(50))))
     lookup = payments.by_id(pool, LiveGenerations(pool))
 
-    found = [await lookup.get(f"pay_{number}") for number in (0, 49, 50)]
+    found = await asyncio.gather(*(lookup.get(f"pay_{number}") for number in (0, 49, 50)))
 
     assert [payment and payment.payment_id for payment in found] == ["pay_0", "pay_49", None]
 
