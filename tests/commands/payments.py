@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from commands.checkouts import open_checkout
-from commands.open_payments import MemoryOpenPayments, OpenPayment
+from commands.open_payments import MemoryOpenPayments, OpenPayment, OpenPayments
 from commands.payments import CancelPayment, StartPayment, cancel_payment, payment_id_of, start_payment
 from commands.ports import Context, EventStore, Receipt
 from commands.store.memory import MemoryStore
@@ -93,7 +93,7 @@ class Desk:
     gateway: StripeGateway
     store: EventStore = field(default_factory=MemoryStore)
     vault: MemoryVault = field(default_factory=MemoryVault)
-    open_payments: MemoryOpenPayments = field(default_factory=MemoryOpenPayments)
+    open_payments: OpenPayments = field(default_factory=MemoryOpenPayments)
 
     async def start(self, asked: Context, command: StartPayment | None = None) -> Receipt:
         return await start_payment(command or order(), asked, self.store, self.gateway, self.vault, self.open_payments)

@@ -1,0 +1,197 @@
+"""Whatever went wrong between us and the gateway, the reconciler ends it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from commands.notices import PostgresNotices
+from commands.open_payments import PostgresOpenPayments
+from commands.payments import payment_id_of
+from commands.ports import Context
+from commands.store.postgres import PostgresStore
+from consumers.reconciler import Reconciler
+from domain.payment import Status
+from gateways.stripe.client import StripeGateway
+from runtime import postgres
+from tests.commands.payments import Desk, context, order
+from tests.sandbox.stripe.lookalike import LookAlike
+from vault.memory import MemoryVault
+
+SESSIONS = "/v1/checkout/sessions"
+LATER = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Office:
+    desk: Desk
+    reconciler: Reconciler
+
+    async def reconcile(self, after: timedelta = LATER) -> dict[str, int]:
+        return dict(await self.reconciler.reconcile(datetime.now(UTC) + after))
+
+    async def status(self, asked: Context) -> Status:
+        return (await self.desk.payment(asked)).status
+
+
+@pytest.fixture
+async def office(database_url: str, gateway: StripeGateway) -> AsyncIterator[Office]:
+    async with postgres.pool(database_url, name="test", size=4) as pool:
+        store, vault, open_payments = PostgresStore(pool), MemoryVault(), PostgresOpenPayments(pool)
+        desk = Desk(gateway, store, vault, open_payments)
+        yield Office(desk, Reconciler(store, gateway, vault, PostgresNotices(pool), open_payments))
+        await store.close()
+
+
+async def sessions(lookalike: LookAlike) -> int:
+    counts: dict[str, int] = (await lookalike.http.get("/sandbox/counts")).json()
+    return counts["checkout_sessions"]
+
+
+async def lost(office: Office, lookalike: LookAlike, fault: str) -> Context:
+    """A payment that was started while the gateway's answer did not come."""
+    asked = context()
+    await lookalike.control("faults", kind=fault, path=SESSIONS, times=9)
+    receipt = await office.desk.start(asked)
+    assert receipt.answer["status"] == "unconfirmed"
+    await lookalike.http.delete("/sandbox/faults")
+    return asked
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "reset_after"])
+async def test_an_unconfirmed_payment_is_resolved_with_the_same_key(
+    office: Office, lookalike: LookAlike, fault: str
+) -> None:
+    before = await sessions(lookalike)
+    asked = await lost(office, lookalike, fault)
+
+    assert await office.reconcile() == {"payment_opened": 1}
+
+    assert await office.status(asked) is Status.CHECKOUT_OPENED
+    assert await sessions(lookalike) == before + 1
+
+
+async def test_the_caller_s_retry_then_gets_what_the_reconciler_found(office: Office, lookalike: LookAlike) -> None:
+    asked = await lost(office, lookalike, "reset_after")
+    await office.reconcile()
+
+    receipt = await office.desk.start(asked)
+
+    assert receipt.answer["status"] == "checkout_opened"
+    assert receipt.answer["checkout_url"]
+
+
+async def test_nothing_is_asked_before_its_time(office: Office, lookalike: LookAlike) -> None:
+    await lost(office, lookalike, "reset_before")
+
+    assert await office.reconcile(timedelta()) == {}
+
+
+async def test_while_the_gateway_is_away_the_pauses_grow(office: Office, lookalike: LookAlike) -> None:
+    asked = await lost(office, lookalike, "reset_before")
+    await lookalike.control("faults", kind="reset_before", path=SESSIONS, times=99)
+
+    assert await office.reconcile() == {"payment_still_unconfirmed": 1}
+    assert await office.reconcile() == {}
+    assert await office.reconcile(timedelta(minutes=10)) == {"payment_still_unconfirmed": 1}
+    kept = await office.reconciler.open_payments.get(payment_id_of(asked.command_id))
+    assert kept is not None
+    assert kept.attempts == 2
+
+
+async def test_after_the_key_s_life_a_page_is_found_by_the_payment_s_id(office: Office, lookalike: LookAlike) -> None:
+    before = await sessions(lookalike)
+    asked = await lost(office, lookalike, "reset_after")
+
+    assert await office.reconcile(timedelta(hours=23, minutes=30)) == {"payment_found": 1}
+
+    assert await office.status(asked) is Status.CHECKOUT_OPENED
+    assert await sessions(lookalike) == before + 1
+
+
+async def test_after_the_key_s_life_what_never_was_expires(office: Office, lookalike: LookAlike) -> None:
+    asked = await lost(office, lookalike, "reset_before")
+
+    assert await office.reconcile(timedelta(hours=23, minutes=30)) == {"payment_ended": 1}
+
+    assert await office.status(asked) is Status.EXPIRED
+    assert await office.reconcile(timedelta(days=9)) == {}
+
+
+async def test_a_gateway_that_fails_for_good_under_one_key_is_searched_too(
+    office: Office, lookalike: LookAlike
+) -> None:
+    asked = await lost(office, lookalike, "server_error_after")
+
+    await office.reconcile(timedelta(hours=23, minutes=30))
+
+    assert await office.status(asked) is Status.CHECKOUT_OPENED, "the page was opened behind the 500"
+
+
+async def test_an_abandoned_checkout_whose_webhook_was_lost_expires(office: Office, lookalike: LookAlike) -> None:
+    asked = context()
+    opened = await office.desk.start(asked)
+    await lookalike.control(f"checkout/{opened.answer['checkout_session_id']}/expire")
+
+    assert await office.reconcile(timedelta(hours=24)) == {"payment_ended": 1}
+    assert await office.status(asked) is Status.EXPIRED
+
+
+async def test_a_payment_whose_webhook_was_lost_succeeds(office: Office, lookalike: LookAlike) -> None:
+    asked = context()
+    opened = await office.desk.start(asked)
+    await lookalike.control(f"checkout/{opened.answer['checkout_session_id']}/pay", card_number="4242424242424242")
+
+    assert await office.reconcile(timedelta(hours=24)) == {"payment_ended": 1}
+    assert await office.status(asked) is Status.SUCCEEDED
+    assert await office.reconcile(timedelta(days=9)) == {}
+
+
+async def test_a_debit_that_takes_days_is_asked_about_until_it_ends(office: Office, lookalike: LookAlike) -> None:
+    asked = context()
+    opened = await office.desk.start(asked, order(product_id="ebook"))
+    session_id = opened.answer["checkout_session_id"]
+    await lookalike.control(f"checkout/{session_id}/pay", iban="AT611904300234573201")
+
+    assert await office.reconcile(timedelta(hours=24)) == {"payment_still_open": 1}
+    assert await office.status(asked) is Status.PROCESSING
+    await lookalike.control(f"checkout/{session_id}/settle", outcome="fail")
+    assert await office.reconcile(timedelta(hours=48)) == {"payment_ended": 1}
+    assert await office.status(asked) is Status.FAILED
+
+
+async def test_what_was_kept_and_never_recorded_is_forgotten_after_an_hour(
+    office: Office, lookalike: LookAlike
+) -> None:
+    asked = await lost(office, lookalike, "reset_before")
+    kept = await office.reconciler.open_payments.get(payment_id_of(asked.command_id))
+    assert kept is not None
+    from dataclasses import replace
+
+    ghost = replace(kept, payment_id="pay_never_recorded")
+    await office.reconciler.open_payments.add(ghost, due_at=kept.created_at)
+    await office.reconciler.open_payments.close(kept.payment_id, kept.created_at)
+
+    assert await office.reconcile(timedelta()) == {"payment_not_recorded": 1}
+    assert await office.reconcile(timedelta(hours=2)) == {"payment_ended": 1}
+
+
+async def test_while_another_process_opens_it_the_reconciler_waits(office: Office, lookalike: LookAlike) -> None:
+    asked = await lost(office, lookalike, "reset_before")
+    assert await office.desk.store.take_lease(asked.command_id, 30)
+
+    assert await office.reconcile() == {"payment_command_in_progress": 1}
+
+
+async def test_one_payment_that_cannot_be_resolved_does_not_hold_up_the_others(
+    office: Office, lookalike: LookAlike
+) -> None:
+    broken = await lost(office, lookalike, "reset_before")
+    await office.desk.vault.shred((await office.desk.payment(broken)).customer_id)
+    asked = context()
+    await lookalike.control("faults", kind="reset_before", path=SESSIONS, times=9)
+    await office.desk.start(asked, order(user_id="user-2"))
+    await lookalike.http.delete("/sandbox/faults")
+
+    assert await office.reconcile() == {"payment_failed": 1, "payment_opened": 1}
