@@ -16,7 +16,7 @@ from rich.text import Text
 import sandbox
 from sandbox import kafka as broker
 from sandbox.addresses import LOOPBACK, free_port
-from sandbox.environment import CHECKOUT, Folders, Secrets
+from sandbox.environment import CHECKOUT, Folders, Secrets, of_running
 from sandbox.errors import SandboxError, StopAsked
 from sandbox.jars import are_here
 from sandbox.part import Part
@@ -47,6 +47,23 @@ def up(data: Data = None, port: Port = 8000) -> None:
 
 
 @app.command()
+def demo(data: Data = None) -> None:
+    """Take one payment through the running parts, print what happened, and leave. Starts them if they do not run."""
+    from sandbox.demo import Demo  # With the Kafka client's many modules: the other commands start faster without them.
+
+    folders = Folders.of_checkout(data)
+    with _sentences_for_errors():
+        if running := of_running(folders):
+            Demo(running, console).tell()
+            return
+        _say_what_takes_long()
+        platform = Platform(folders, say=_say)
+        _stop_on_signals(platform.parts)
+        with platform:
+            Demo(platform.environment, console).tell()
+
+
+@app.command()
 def postgres(data: Data = None) -> None:
     """Run PostgreSQL alone until Ctrl-C."""
     folders = Folders.of_checkout(data)
@@ -69,18 +86,22 @@ def stripe(
     webhook_url: Annotated[str | None, typer.Option(help="Where it delivers its webhooks.")] = None,
     webhook_secret: Annotated[str | None, typer.Option(help="What it signs them with; default: the kept one.")] = None,
     api_key: Annotated[str | None, typer.Option(help="The key it accepts; default: the kept one.")] = None,
+    host: Annotated[str, typer.Option(help="Where it listens.")] = LOOPBACK,
+    public_url: Annotated[str | None, typer.Option(help="Where browsers reach it, when that is elsewhere.")] = None,
 ) -> None:
     """Run the Stripe look-alike alone until Ctrl-C."""
     from sandbox.stripe import server  # With what it needs: the other commands start faster without it.
 
     folders = Folders.of_checkout()
-    secrets = Secrets.kept_in(folders.data)
     port = port or free_port()
-    webhook_secret = webhook_secret or secrets.stripe_webhook_secret
-    api_key = api_key or secrets.stripe_secret_key
+    if not (webhook_secret and api_key):
+        secrets = Secrets.kept_in(folders.data)
+        webhook_secret = webhook_secret or secrets.stripe_webhook_secret
+        api_key = api_key or secrets.stripe_secret_key
     console.print(f"STRIPE_API_BASE=http://{LOOPBACK}:{port}", f"STRIPE_SECRET_KEY={api_key}", sep="\n")
     console.print(f"STRIPE_WEBHOOK_SECRET={webhook_secret}", "Ctrl-C ends it.", sep="\n")
-    server.run(port, data or folders.data / "stripe", webhook_url, webhook_secret, api_key)
+    folder = data or folders.data / "stripe"
+    server.run(port, folder, webhook_url, webhook_secret, api_key, host=host, public_url=public_url)
 
 
 @app.command()

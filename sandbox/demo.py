@@ -71,7 +71,7 @@ class Demo:
     def _start(self, call: "Call") -> Any:
         order = {"user_id": "user-1", "email": "ada@example.com", "product_id": "charts-1000"}
         payment = call("POST", "/api/v1/payments", order)
-        self._say(2, "It asks for a payment", f"{payment['payment_id']} · {payment['status']}")
+        self._say(2, "It asks for a payment", payment["payment_id"])
         return payment
 
     def _pay(self, http: httpx.Client, payment: Mapping[str, Any]) -> None:
@@ -110,11 +110,11 @@ class Demo:
 
     def _facts(self, audit: list[dict[str, Any]]) -> None:
         self.console.print("\nThe audit trail, each fact with its place in the hash chain:\n")
-        self.console.print(_table(("position", "fact", "by", "caused by", "hash"), map(_audit_row, audit)))
+        self.console.print(_table(("pos", "fact", "by", "caused by", "hash"), map(_audit_row, audit)))
         wanted = {row["event_id"] for row in audit}
         published = _read_back(self.environment, wanted)
         self.console.print("\nThe same facts, read from Kafka by a stock Avro deserializer and the registry:\n")
-        self.console.print(_table(("position", "type", "key", "record"), map(_published_row, published)))
+        self.console.print(_table(("pos", "type", "key", "record"), map(_published_row, published)))
 
     def _say(self, step: int, what: str, how: str) -> None:
         self.console.print(f"[bold cyan]{step}[/]  {what:<28} {how}")
@@ -190,24 +190,28 @@ def _whole_log(environment: Mapping[str, str]) -> Iterator[Consumer]:
 
 
 def _table(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table = Table(box=None, padding=(0, 1), header_style="bold")
     for column in columns:
-        table.add_column(column, no_wrap=column != "record", overflow="fold" if column == "record" else "ellipsis")
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table
 
 
 def _audit_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    actor = f"{row['actor_type']}:{row['actor_id']}"[:22]
-    cause = row["causation_id"][:14]
-    return str(row["position"]), row["action"], actor, cause, row["hash"][:12]
+    actor = _short(f"{row['actor_type']}:{row['actor_id']}")
+    return str(row["position"]), row["action"], actor, _short(row["causation_id"]), _short(row["hash"])
 
 
 def _published_row(fact: tuple[Mapping[str, str], dict[str, Any]]) -> tuple[str, ...]:
     headers, record = fact
-    shown = {name: value for name, value in record.items() if name in _SHOWN and value is not None}
-    return headers["ce_position"], headers["ce_type"], headers["ce_subject"][:14] + "…", str(shown)
+    shown = (f"{name}={_short(str(record[name]))}" for name in _SHOWN if record.get(name) is not None)
+    return headers["ce_position"], headers["ce_type"], _short(headers["ce_subject"]), " ".join(shown)
 
 
-_SHOWN = ("status", "amount_minor", "currency", "credits", "checkout_id", "amount", "balance", "credit_type")
+def _short(text: str) -> str:
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+
+
+_SHORT = 14
+_SHOWN = ("amount_minor", "currency", "amount", "balance", "checkout_id")

