@@ -23,7 +23,7 @@ _CONSUMER: Mapping[str, Any] = {
     "auto_offset_reset": "error",
     "partition_assignment_strategy": "roundrobin",
     "session_timeout_ms": 6_000,  # The shortest that brokers allow as they come: another one takes over soon.
-    "heartbeat_interval_ms": 2_000,
+    "heartbeat_interval_ms": 500,  # With a heartbeat a member learns that others came or went.
     "fetch_wait_max_ms": 100,
     "fetch_error_backoff_ms": 100,
     "queued_max_messages_kbytes": 4_096,

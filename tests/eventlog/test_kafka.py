@@ -1,0 +1,163 @@
+"""Kafka's log: from any place, in batches per source, alone or in a group."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import Producer
+
+from eventlog.kafka import KafkaLog, PlaceGone, open_log
+from eventlog.log import Source
+from schemas.cloudevents import ForeignRecord
+from schemas.envelope import Recorded
+from schemas.names import TOPICS
+from tests.projecting import wait_until
+from tests.published import PARTITIONS, lives_of_payments, make_topics, send
+
+FACTS = lives_of_payments(40).facts
+
+
+@pytest.fixture
+def log(kafka_bootstrap: str, topic_prefix: str) -> Iterator[KafkaLog]:
+    make_topics(kafka_bootstrap, topic_prefix)
+    send(kafka_bootstrap, topic_prefix, FACTS)
+    log = open_log(kafka_bootstrap, TOPICS.values(), prefix=topic_prefix, group_id="tests")
+    yield log
+    log.close()
+
+
+def read(log: KafkaLog, count: int, limit: int = 100) -> Mapping[Source, list[Recorded]]:
+    """So many facts, by source. Batches begin where the last of their source ended, for offsets here have no gaps."""
+    found: dict[Source, list[Recorded]] = {}
+    while sum(map(len, found.values())) < count:
+        batches = log.read(limit, 10)
+        assert batches, "nothing came"
+        assert sum(len(batch.facts) for batch in batches) <= limit
+        for batch in batches:
+            found.setdefault(batch.source, []).extend(batch.facts)
+    return found
+
+
+def every(facts: Mapping[Source, list[Recorded]]) -> list[Recorded]:
+    return sorted((fact for of_source in facts.values() for fact in of_source), key=lambda fact: fact.position)
+
+
+@pytest.mark.parametrize("limit", [1, 10, 10_000])
+def test_every_fact_is_read_once_as_it_was_published(log: KafkaLog, limit: int) -> None:
+    log.seek(dict.fromkeys(log.sources(), 0))
+
+    found = read(log, len(FACTS), limit)
+
+    assert every(found) == FACTS
+    assert all(of_source == sorted(of_source, key=lambda fact: fact.position) for of_source in found.values())
+    assert log.read(10, 0.1) == []
+
+
+def test_sources_are_all_partitions_under_their_logical_names(log: KafkaLog) -> None:
+    assert set(log.sources()) == {
+        Source(topic, partition) for topic in TOPICS.values() for partition in range(PARTITIONS)
+    }
+
+
+def test_its_ends_are_where_reading_ends(log: KafkaLog) -> None:
+    ends = log.ends()
+    assert sum(ends.values()) == len(FACTS)
+
+    log.seek(dict.fromkeys(log.sources(), 0))
+    read(log, len(FACTS))
+
+    assert log.ends_last_heard([source for source in ends if ends[source]]) == {
+        s: end for s, end in ends.items() if end
+    }
+
+
+def test_only_the_sources_sought_are_read_and_from_their_places(log: KafkaLog) -> None:
+    ends = log.ends()
+    source = max(ends, key=lambda source: ends[source])
+
+    log.seek({source: 5})
+    found = read(log, ends[source] - 5)
+
+    assert set(found) == {source}
+    assert log.read(10, 0.2) == []
+
+
+def test_a_batch_says_where_to_read_on(log: KafkaLog) -> None:
+    source = max(log.ends().items(), key=lambda end: end[1])[0]
+    log.seek({source: 0})
+    [first] = log.read(5, 10)
+
+    log.seek({source: first.next_offset})
+    [second] = log.read(5, 10)
+
+    assert first.facts[-1].position < second.facts[0].position
+    assert second.next_offset == first.next_offset + len(second.facts)
+
+
+def test_places_are_found_by_time(log: KafkaLog) -> None:
+    assert set(log.offsets_since(datetime.now(UTC) - timedelta(hours=1)).values()) == {0}
+    assert log.offsets_since(datetime.now(UTC) + timedelta(hours=1)) == log.ends()
+
+
+def test_a_place_that_is_not_there_is_an_error_and_not_a_gap(log: KafkaLog) -> None:
+    log.seek({Source("payments", 0): 1_000_000})
+
+    with pytest.raises(PlaceGone, match="holds no offset"):
+        log.read(10, 20)
+
+
+def test_a_record_that_somebody_else_wrote_is_an_error(log: KafkaLog, kafka_bootstrap: str, topic_prefix: str) -> None:
+    source = Source("projects", 0)
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    producer.produce(f"{topic_prefix}projects", value=b"hello", partition=0)
+    producer.flush()
+    log.seek({source: 0})
+
+    with pytest.raises(ForeignRecord, match="Only the publisher may write there"):
+        log.read(10, 10)
+
+
+class Member:
+    """One of a group, and what it was given."""
+
+    def __init__(self, log: KafkaLog) -> None:
+        self.log = log
+        self.sources: set[Source] = set()
+        log.join(self._assigned, self.sources.clear)
+
+    def _assigned(self, sources: Collection[Source]) -> Mapping[Source, int]:
+        self.sources.update(sources)
+        return dict.fromkeys(sources, 0)
+
+
+def wait_until_shared(all_sources: set[Source], *members: Member) -> None:
+    """Let members read until each has its share."""
+
+    def is_shared() -> bool:
+        for member in members:
+            member.log.read(10, 0.1)
+        shares = [member.sources for member in members]
+        return all(shares) and sum(map(len, shares)) == len(all_sources) and set().union(*shares) == all_sources
+
+    wait_until(is_shared)
+
+
+def test_members_of_a_group_share_the_sources_and_take_over_from_each_other(
+    log: KafkaLog, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    everything = set(log.sources())
+    with ExitStack() as ends:
+
+        def join() -> Member:
+            group = f"{topic_prefix}group"
+            member = Member(open_log(kafka_bootstrap, TOPICS.values(), prefix=topic_prefix, group_id=group))
+            ends.callback(member.log.close)
+            return member
+
+        one = join()
+        wait_until_shared(everything, one)
+        another = join()
+        wait_until_shared(everything, one, another)
+        one.log.leave()
+        wait_until_shared(everything, another)

@@ -1,0 +1,92 @@
+"""The projector and the replay as processes of their own, on a test's database and topics."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.published import PARTITIONS
+
+_WITHIN_SECONDS = 60
+
+
+def environment(database_url: str, kafka_bootstrap: str, topic_prefix: str) -> Mapping[str, str]:
+    """What the processes read, with the topics as `make_topics` makes them."""
+    return {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "KAFKA_TOPIC_PREFIX": topic_prefix,
+        "KAFKA_TOPIC_PARTITIONS": str(PARTITIONS),
+        "KAFKA_TOPIC_REPLICATION": "1",
+        "KAFKA_TOPIC_MIN_ISR": "1",
+    }
+
+
+class ProjectorProcess:
+    """`python -m consumers projector`, with what it says."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            command = [sys.executable, "-m", "consumers", "projector"]
+            self._process = subprocess.Popen(command, env=dict(environment), stdout=output, stderr=subprocess.STDOUT)
+
+    def wait_until_it_says(self, words: str) -> None:
+        wait_until(lambda: words in self.said() or self._process.poll() is not None)
+        assert words in self.said(), self.said()
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        return self._process.wait(_WITHIN_SECONDS)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def projector(environment: Mapping[str, str], log: Path) -> Iterator[ProjectorProcess]:
+    """A projector that is killed at the end, if it has not ended by then."""
+    process = ProjectorProcess(environment, log)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def replay(environment: Mapping[str, str], reports: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """`python -m projections replay …`."""
+    command = [sys.executable, "-m", "projections", "replay", *arguments, "--reports", str(reports)]
+    return subprocess.run(
+        command, env=dict(environment), capture_output=True, text=True, timeout=_WITHIN_SECONDS, check=False
+    )
+
+
+def wait_until(holds: Callable[[], bool], within_seconds: float = _WITHIN_SECONDS) -> None:
+    """Look again and again. Fails if it does not hold in time."""
+    deadline = time.monotonic() + within_seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to be in time"
+        time.sleep(0.05)
+
+
+def ask(database_url: str, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query; none where its tables are not there yet."""
+    with psycopg.connect(database_url) as connection:
+        try:
+            return connection.execute(query.encode()).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return []
