@@ -41,7 +41,7 @@ def show(outcome: Outcome, folder: Path, console: Console) -> None:
                 f"{table.read_model}.{table.table}: only one has {', '.join(table.other_columns)}", markup=False
             )
         for difference in table.examples[:_EXAMPLES_ON_SCREEN]:
-            console.print(_line(table, difference), highlight=False, markup=False)
+            console.print(_line(table, difference), highlight=False, markup=False, soft_wrap=True)
     console.print(f"{outcome.verdict} The report is in {file_of(outcome, folder)}.", markup=False, soft_wrap=True)
 
 

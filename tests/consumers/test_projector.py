@@ -1,12 +1,17 @@
 """The projector as it runs: killed, frozen, doubled, cut off, and in the end every fact is shown exactly once."""
 
 import signal
+import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from sandbox.addresses import free_port
+from sandbox.kafka import Kafka
+from sandbox.supervisor import Supervisor
 from schemas.envelope import Recorded
 from tests.projecting import ask, environment, projector, wait_until
 from tests.published import History, lives_of_payments, make_topics, send
@@ -135,6 +140,59 @@ def cut_off(env: Mapping[str, str]) -> None:
     query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tillstream projector'"
     with psycopg.connect(env["DATABASE_URL"]) as connection:
         connection.execute(query + " AND datname = current_database()")
+
+
+def test_after_kafka_was_away_reading_goes_on(database_url: str, tmp_path: Path) -> None:
+    with Supervisor(tmp_path / "logs") as supervisor:
+        server = Kafka(tmp_path / "kafka", free_port(), free_port())
+        supervisor.start(server.part())
+        make_topics(server.bootstrap_servers, "own.")
+        env = environment(database_url, server.bootstrap_servers, "own.")
+        with projector(env, tmp_path / "log") as process:
+            publish(env, LIVES.facts[:500])
+            wait_until_shown(env, 500)
+
+            supervisor.kill("kafka")
+            process.wait_until_it_says("Kafka does not answer")
+            supervisor.start_again("kafka")
+            publish(env, LIVES.facts[500:])
+
+            wait_until_all_is_shown(env, LIVES)
+            assert process.said().count("Kafka does not answer") == 1
+            assert "Traceback" not in process.said()
+
+
+def test_the_lag_is_nought_once_all_is_shown(env: Mapping[str, str], tmp_path: Path) -> None:
+    port = free_port()
+    with projector({**env, "TILLSTREAM_METRICS_PORT": str(port)}, tmp_path / "log"):
+        publish(env, LIVES.facts[:500])
+        wait_until_shown(env, 500)
+        wait_until(lambda: lag(port, "positions") == lag(port, "seconds") == 0)
+
+        publish(env, LIVES.facts[500:])
+
+        wait_until_all_is_shown(env, LIVES)
+        wait_until(lambda: lag(port, "positions") == lag(port, "seconds") == 0)
+
+
+def lag(port: int, unit: str) -> float:
+    """The audit trail's lag as Prometheus is told it."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    wanted = f'tillstream_read_model_lag_{unit}{{read_model="audit"}} '
+    return float(next(line for line in lines if line.startswith(wanted)).removeprefix(wanted))
+
+
+def test_a_fact_of_a_newer_version_ends_the_projector_with_a_sentence(env: Mapping[str, str], tmp_path: Path) -> None:
+    newer = replace(LIVES.facts[0], value=b"\x00\x00\x0f\x42\x3fwhatever")
+
+    with projector(env, tmp_path / "log") as process:
+        process.wait_until_it_says("projecting")
+        publish(env, [newer])
+
+        assert process.wait() == 1
+        assert "a newer version of the service wrote this fact" in process.said()
+        assert "Traceback" not in process.said()
 
 
 def test_topics_that_are_not_as_they_must_be_are_refused_with_a_sentence(

@@ -1,0 +1,75 @@
+"""Every query of the API finds its rows by an index, on tables large enough to tell."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from psycopg import Connection
+
+from domain.payment import PAYMENTS
+from domain.wallet import WALLETS, wallet_id
+from projections import audit, credits, payments
+from projections.payments import After, Filter
+from runtime.postgres import Pool
+from tests.projections.conftest import Apply
+from tests.published import BEGINNING, PROJECT, History, initiated, purchased
+
+Query = Callable[[Pool], Awaitable[Any]]
+
+PAYMENTS_OF_OTHERS = 4_000
+
+
+def page(**wanted: Any) -> Query:
+    after = After(BEGINNING + timedelta(seconds=5), "pay_5")
+    return lambda pool: payments.page(pool, "payments_1", PROJECT, wanted=Filter(**wanted), after=after, limit=20)
+
+
+QUERIES: dict[str, Query] = {
+    "payments by id": lambda pool: payments.by_ids(pool, "payments_1", ["pay_1", "pay_2"]),
+    "versions of payments": lambda pool: payments.versions(pool, "payments_1", ["pay_1"]),
+    "payments of a project": page(),
+    "payments of a user": page(user_id="u7"),
+    "payments by status": page(status="failed"),
+    "payments of a product": page(product_id="course"),
+    "payments of a time": page(created_after=BEGINNING, created_before=BEGINNING + timedelta(seconds=3)),
+    "balances": lambda pool: credits.balances(pool, "credits_1", PROJECT, "u7"),
+    "totals of a project": lambda pool: credits.project_totals(pool, "credits_1", "prj_small"),
+    "versions of wallets": lambda pool: credits.versions(pool, "credits_1", [wallet_id(PROJECT, "u7", "api")]),
+    "trail of a payment": lambda pool: audit.of_stream(pool, "audit_1", PROJECT, "pay_7"),
+    "trail of a project": lambda pool: audit.page(pool, "audit_1", PROJECT, after_position=3_000, limit=20),
+    "versions of streams": lambda pool: audit.versions(pool, "audit_1", ["pay_7"]),
+}
+
+
+@pytest.fixture
+def filled(apply: Apply, connection: Connection[Any]) -> None:
+    """Many payments, each of a user who also holds credits."""
+    history = History()
+    for number in range(PAYMENTS_OF_OTHERS):
+        payment_id, user_id = f"pay_{number}", f"u{number}"
+        begun = initiated(payment_id, user_id=user_id, initiated_at=BEGINNING + timedelta(seconds=number))
+        bought = purchased(payment_id, user_id=user_id, amount=1, balance=1)
+        history.commit(PAYMENTS.at(payment_id).facts(begun), WALLETS.at(bought.wallet_id).facts(bought))
+    apply(payments, [fact for fact in history.facts if fact.topic == "payments"])
+    apply(credits, [fact for fact in history.facts if fact.topic == "credits"])
+    apply(audit, history.facts)
+    connection.execute("ANALYZE")
+
+
+def whole_readings(connection: Connection[Any]) -> dict[str, int]:
+    """How often each table was read from one end to the other."""
+    return dict(connection.execute("SELECT schemaname || '.' || relname, seq_scan FROM pg_stat_user_tables").fetchall())
+
+
+async def test_no_query_reads_a_whole_table(filled: None, connection: Connection[Any], pool: Pool) -> None:
+    culprits = []
+    for name, query in QUERIES.items():
+        before = whole_readings(connection)
+        await query(pool)
+        async with pool.connection() as used:
+            await used.execute("SELECT pg_stat_force_next_flush()")
+        if whole_readings(connection) != before:
+            culprits.append(name)
+
+    assert culprits == []
