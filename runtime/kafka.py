@@ -4,10 +4,11 @@ import logging
 import time
 from typing import Any
 
+import structlog
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-_log = logging.getLogger("librdkafka")
+log = structlog.get_logger()
 
 
 class KafkaUnreachable(Exception):
@@ -36,16 +37,21 @@ def admin(bootstrap_servers: str) -> AdminClient:
 
 
 def wait_until_ready(bootstrap_servers: str, timeout_seconds: float = 30.0) -> None:
-    """Return once Kafka answers; raise `KafkaUnreachable` if it does not in time."""
+    """Return once Kafka answers; say so if it does not, and raise `KafkaUnreachable` if it does not in time."""
     client = admin(bootstrap_servers)
     deadline = time.monotonic() + timeout_seconds
+    said = False
     while True:
         try:
             client.list_topics(timeout=max(0.1, min(2.0, deadline - time.monotonic())))
             return
         except KafkaException as error:
+            unreachable = KafkaUnreachable(bootstrap_servers, error)
             if time.monotonic() >= deadline:
-                raise KafkaUnreachable(bootstrap_servers, error) from error
+                raise unreachable from error
+            if not said:
+                log.warning("waiting", reason=str(unreachable), at_most_seconds=timeout_seconds)
+                said = True
             time.sleep(0.1)
 
 
@@ -55,7 +61,7 @@ def _config(bootstrap_servers: str, config: dict[str, Any]) -> dict[str, Any]:
         "client.id": "tillstream",
         "reconnect.backoff.max.ms": 1000,  # Ten seconds by default: long after Kafka is back.
         "log_level": 3,  # Errors. Warnings are about settings that we chose on purpose.
-        "logger": _log,
+        "logger": logging.getLogger("librdkafka"),
     }
     return ours | {_dotted(name): value for name, value in config.items()}
 

@@ -28,7 +28,7 @@ def prepare(connection: Connection[Any]) -> None:
     """
     connection.execute(
         "SELECT set_config(name, value, false) FROM (VALUES ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'),"
-        " ('enable_mergejoin', 'off'), ('TimeZone', 'UTC')) AS setting (name, value)"
+        " ('enable_mergejoin', 'off'), ('enable_memoize', 'off'), ('TimeZone', 'UTC')) AS setting (name, value)"
     )
 
 

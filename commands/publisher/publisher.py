@@ -62,6 +62,7 @@ class Publisher:
             connection = term.enter_context(self._connect("sending"))
             epoch = epochs.take(connection)
             sender = self._prepare(connection, epoch)
+            self._accepted = None  # It was said of this store. Another that comes back older is another matter.
             term.callback(sender.close)
             LEADING.set(1)
             term.callback(LEADING.set, 0)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -85,8 +86,9 @@ class Sender:
 
     def close(self) -> None:
         """Forget what is not acknowledged yet: it is the next leader's task."""
-        self._producer.purge()
-        self._producer.close()
+        with suppress(KafkaException, SystemError):  # It takes what we give up for a fatal error.
+            self._producer.purge()
+            self._producer.close()
 
     def _produce(self, fact: Numbered) -> None:
         lane = self._lane(fact.envelope.topic, fact.partition)

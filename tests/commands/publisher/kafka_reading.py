@@ -20,7 +20,7 @@ class Record(NamedTuple):
 
 def read_all(bootstrap_servers: str, settings: TopicSettings) -> Sequence[Record]:
     """Every record of every partition, repeats among them, in the order of each partition."""
-    consumer = kafka.consumer(bootstrap_servers, group_id="test", enable_partition_eof=True)
+    consumer = kafka.consumer(bootstrap_servers, group_id="test", enable_partition_eof=True, fetch_wait_max_ms=10)
     places = {(topic, number) for topic in full_names(settings.prefix) for number in range(settings.partitions)}
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in places])
     records = []

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from eventlog.topics import TopicSettings
+from sandbox.addresses import LOOPBACK, accepts_connections, free_port
 
 _NUMBERS = count(1)
 
@@ -27,6 +30,7 @@ class PublisherProcess:
         folder: Path,
         arguments: Sequence[str] = (),
     ) -> None:
+        self._metrics_port = free_port()
         self._log = folder / f"publisher-{next(_NUMBERS)}.log"
         environment = {
             **os.environ,
@@ -37,6 +41,7 @@ class PublisherProcess:
             "KAFKA_TOPIC_REPLICATION": str(topics.replication),
             "KAFKA_TOPIC_MIN_ISR": str(topics.min_isr),
             "TILLSTREAM_URL": "http://127.0.0.1:8000",
+            "TILLSTREAM_METRICS_PORT": str(self._metrics_port),
         }
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
@@ -64,6 +69,13 @@ class PublisherProcess:
 
     def has_logged(self, event: str) -> bool:
         return any(entry["event"] == event for entry in self.events())
+
+    def metric(self, name: str) -> float:
+        """What it reports to Prometheus under a name."""
+        wait_for(partial(accepts_connections, self._metrics_port), "the publisher serves its metrics")
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self._metrics_port}/metrics", timeout=5) as answer:
+            values = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
+        return float(values[name])
 
     def text(self) -> str:
         return self._log.read_text()

@@ -38,6 +38,11 @@ def record(connection: Connection[Any], first: int, last: int) -> None:
         notify(connection)
 
 
+def lag_of(process: PublisherProcess) -> list[float]:
+    """In positions, in seconds."""
+    return [process.metric(f"tillstream_publish_lag_{unit}") for unit in ("positions", "seconds")]
+
+
 def published(connection: Connection[Any]) -> int:
     return int(rows(connection, "SELECT published FROM store.publisher")[0][0])
 
@@ -107,14 +112,19 @@ def test_while_kafka_is_away_numbering_goes_on_and_then_all_arrives_in_order(
 
     supervisor.kill("kafka")
     record(connection, 3, 4)
-    time.sleep(4)  # Longer than any pause of a request or a connection; nothing in the publisher has another limit.
+    time.sleep(3)  # Longer than any pause of a request or a connection; nothing in the publisher has another limit.
     record(connection, 5, 20)
     wait_for(lambda: numbered(connection) == 400, "everything is numbered")
     published_meanwhile = published(connection)
+    wait_for(lambda: lag_of(process)[0] == 360, "the lag shows, in positions")
+    lag_seconds = lag_of(process)[1]
     supervisor.start_again("kafka")
     wait_for(lambda: published(connection) == 400, "everything is published")
 
     assert published_meanwhile == 40
+    assert lag_seconds > 3
+    assert lag_of(process) == [0, 0]
+    assert process.metric("tillstream_published_total") == 400
     assert_kafka_holds(bootstrap_servers, topic_settings, connection, 400)
     process.send(signal.SIGTERM)
     assert process.exit_status() == 0
@@ -129,6 +139,7 @@ def test_of_two_publishers_one_leads_and_the_other_takes_over(
     record(connection, 1, 20)
     wait_for(lambda: published(connection) == 400, "the leader publishes")
     was_spare = not spare.has_logged("leading")
+    leading = [each.metric("tillstream_publisher_leading") for each in (leader, spare)]
 
     leader.send(signal.SIGTERM)
     wait_for(lambda: spare.has_logged("leading"), "the spare leads")
@@ -136,6 +147,7 @@ def test_of_two_publishers_one_leads_and_the_other_takes_over(
     wait_for(lambda: published(connection) == 800, "the spare publishes")
 
     assert was_spare
+    assert leading == [1, 0]
     assert leader.exit_status() == 0
     assert_kafka_holds(kafka_bootstrap, topic_settings, connection, 800)
 
