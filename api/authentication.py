@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Counter
 from starlette.requests import Request
 
-from api.errors import KeyMissing, NotPermitted
+from api.errors import HeaderInvalid, KeyMissing, NotPermitted
 from api.state import State
 from domain.project import Key, KeyKind, Project
 from domain.project.errors import ProjectUnknown
@@ -20,6 +20,7 @@ log = structlog.get_logger()
 FAILED = Counter("tillstream_authentication_failures_total", "Requests whose caller was not let in.", ["reason"])
 
 _PROJECT_KEY = re.compile(r"(?:sk|pk)_([0-9a-f]{32})_[A-Za-z0-9_-]{16,128}")
+_PROJECT_ID = re.compile(r"prj_[0-9a-f]{32}")
 _BEARER = re.compile(r"[Bb]earer +(\S+)")
 
 
@@ -62,15 +63,7 @@ async def authenticate(request: Request[State]) -> Caller:
     if caller is None:
         raise _failed("unknown_key", KeyMissing())
     structlog.contextvars.bind_contextvars(project_id=caller.project_id)
-    if request.headers.get("x-project-id", caller.project_id) != caller.project_id:
-        raise _failed(
-            "other_project",
-            NotPermitted(
-                "This key belongs to another project than `X-Project-ID` names; send that project's key, or leave the"
-                " header out.",
-                param="X-Project-ID",
-            ),
-        )
+    _check_named_project(request, caller.project_id)
     return caller
 
 
@@ -117,6 +110,7 @@ async def the_operator_or_project(request: Request[State], project_id: str) -> t
         project = await request.state["projects"].get(project_id)
         if project is None:
             raise ProjectUnknown(project_id)
+        _check_named_project(request, project_id)
         return caller, project
     if caller.publishable:
         raise _failed("publishable_key", NotPermitted("A publishable key can only start checkouts; send a secret key."))
@@ -138,6 +132,20 @@ def _bearer(request: Request[State]) -> str:
     if found is None:
         raise _failed("no_key", KeyMissing())
     return found[1]
+
+
+def _check_named_project(request: Request[State], project_id: str) -> None:
+    named = request.headers.get("x-project-id", project_id)
+    if not _PROJECT_ID.fullmatch(named):
+        raise HeaderInvalid("X-Project-ID is `prj_` and 32 hexadecimal digits; or leave it out.", param="X-Project-ID")
+    if named != project_id:
+        raise _failed(
+            "other_project",
+            NotPermitted(
+                "`X-Project-ID` names another project than the one that is spoken for; correct it or leave it out.",
+                param="X-Project-ID",
+            ),
+        )
 
 
 async def _project_caller(request: Request[State], token: str) -> ProjectCaller | None:

@@ -117,7 +117,7 @@ def _operation_id(operation: Operation) -> str:
 
 def _parameters(operation: Operation) -> list[Json]:
     found = [*_fields(operation.place, "path"), *_fields(operation.query, "query")]
-    if operation.who:
+    if "project" in operation.who:
         found.append(_header("X-Project-ID", "The key's project, as a check.", r"^prj_[0-9a-f]{32}$"))
     if operation.commands:
         found.append(_header("Idempotency-Key", "Makes this happen once, however often it is sent.", r"^[ -~]{1,255}$"))

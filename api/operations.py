@@ -57,15 +57,13 @@ class Operation:
         """Every status that it can answer with."""
         found = {*self.answers, *self.refusals, 500, 503}
         if self.who:
-            found |= {401, 403}
+            found |= {400, 401, 403}
         if self.body:
             found |= {400, 413, 415, 422}
         if self.commands:
             found |= {400, 409, 422}
         if self.place or self.query:
             found.add(422)
-        if self.consistent:
-            found.add(400)
         return sorted(found)
 
 

@@ -228,7 +228,6 @@ OPERATIONS = (
         who=("project",),
         query=PaymentsQuery,
         answers={200: PaymentPage},
-        refusals=(400,),
         consistent=True,
     ),
     Operation(

@@ -26,14 +26,11 @@ from sandbox.stripe.account import Settings
 from sandbox.stripe.embedded import serving
 from schemas.contracts import contracts
 from schemas.registry import Registry
+from tests.api.process import STRIPE_KEY, WEBHOOK_SECRET, environment_of
 from tests.api.shop import OPERATOR_TOKEN, Shop, register
 from vault.keys import LocalKeyWrapper, MasterKey
 from vault.memory import MemoryVault
 from vault.records import PostgresVault
-
-STRIPE_KEY = "sk_test_lookalike"
-WEBHOOK_SECRET = "whsec_lookalike"
-
 
 SDK_WARNS = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes/text content:DeprecationWarning")
 
@@ -160,3 +157,8 @@ async def real_shop(real_services: Services, client_of: Callable[[Services], htt
     """A project that is recorded in Postgres. `tests.api.reading.catch_up` shows it in the read models."""
     async with client_of(real_services) as client:
         yield await register(client)
+
+
+@pytest.fixture
+def environment(database_url: str, stripe_address: str) -> dict[str, str]:
+    return environment_of(database_url, stripe_address)

@@ -57,6 +57,17 @@ async def test_the_project_that_a_header_names_must_be_the_key_s(shop: Shop) -> 
 
     assert refused.status_code == 403
     assert error_of(refused)["param"] == "X-Project-ID"
+    assert (await shop.pay(X_Project_ID="mine")).status_code == 400
+
+
+async def test_the_operator_too_must_mean_the_project_that_a_header_names(shop: Shop) -> None:
+    other = await register(shop.client)
+
+    answer = await shop.client.get(
+        f"/api/v1/projects/{shop.project_id}", headers={**OPERATOR, "X-Project-ID": other.project_id}
+    )
+
+    assert answer.status_code == 403
 
 
 async def test_a_page_of_the_project_s_own_domain_can_start_a_payment(shop: Shop) -> None:
