@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from eventlog.kafka import LogInterrupted, PlaceGone, open_log
 from eventlog.store import StoreLog
 from projections import folding, report
 from projections.catalog import READ_MODELS
+from projections.checkpoints import CheckpointsMoved
 from projections.read_model import ReadModel
 from projections.replay import AnotherReplayRuns, From, NeverTogether, Outcome, Replay
 from projections.settings import ReplaySettings
@@ -26,7 +28,7 @@ from schemas.codec import SchemaUnknown
 
 _ENDS_IT = (
     *(SettingsInvalid, PostgresUnreachable, KafkaUnreachable, AnotherReplayRuns, NeverTogether),
-    *(LogInterrupted, PlaceGone, ForeignRecord, SchemaUnknown),
+    *(LogInterrupted, PlaceGone, ForeignRecord, SchemaUnknown, CheckpointsMoved, psycopg.OperationalError),
 )
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The read side's tools.")

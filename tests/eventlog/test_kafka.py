@@ -1,7 +1,8 @@
 """Kafka's log: from any place, in batches per source, alone or in a group."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -30,9 +31,10 @@ def log(kafka_bootstrap: str, topic_prefix: str) -> Iterator[KafkaLog]:
 def read(log: KafkaLog, count: int, limit: int = 100) -> Mapping[Source, list[Recorded]]:
     """So many facts, by source. Batches begin where the last of their source ended, for offsets here have no gaps."""
     found: dict[Source, list[Recorded]] = {}
+    deadline = time.monotonic() + 30
     while sum(map(len, found.values())) < count:
-        batches = log.read(limit, 10)
-        assert batches, "nothing came"
+        assert time.monotonic() < deadline, "nothing more came"
+        batches = log.read(limit, 1)
         assert sum(len(batch.facts) for batch in batches) <= limit
         for batch in batches:
             found.setdefault(batch.source, []).extend(batch.facts)
@@ -161,3 +163,22 @@ def test_members_of_a_group_share_the_sources_and_take_over_from_each_other(
         wait_until_shared(everything, one, another)
         one.log.leave()
         wait_until_shared(everything, another)
+
+
+def test_what_goes_wrong_at_an_assignment_comes_out_of_reading_and_joining_again_helps(
+    kafka_bootstrap: str, topic_prefix: str, log: KafkaLog
+) -> None:
+    log = open_log(kafka_bootstrap, TOPICS.values(), prefix=topic_prefix, group_id=f"{topic_prefix}group")
+    with closing(log):
+        log.join(_fail, lambda: None)
+        with pytest.raises(ConnectionError):
+            read(log, 1)
+
+        log.leave()
+        log.join(lambda sources: dict.fromkeys(sources, 0), lambda: None)
+
+        assert every(read(log, len(FACTS))) == FACTS
+
+
+def _fail(sources: Collection[Source]) -> Mapping[Source, int]:
+    raise ConnectionError("Postgres is away")
