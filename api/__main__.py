@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from contextlib import AsyncExitStack
 
 import structlog
@@ -79,7 +80,8 @@ async def serve(given: ApiSettings) -> None:
                 timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
             )
         )
-        process.Stop().on_signals()  # The server raises the signal again once it has stopped; here it ends nothing more.
+        for number in (signal.SIGTERM, signal.SIGINT):  # The server listens to them, and raises them again once it has
+            signal.signal(number, signal.SIG_IGN)  # stopped: then there is still something to close here.
         log.info("serving", url=given.address)
         await server.serve()
 

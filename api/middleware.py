@@ -10,6 +10,7 @@ from typing import Any, cast
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +28,8 @@ SECONDS = Histogram(
     ["method", "route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+
+LEFT = 499  # Noted as the status where the caller left before there was an answer.
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
@@ -67,19 +70,20 @@ class AccessLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        status, started = 499, time.perf_counter()  # 499: the caller left before there was an answer
+        status, started, ended = LEFT, time.perf_counter(), 0.0
 
         async def send_and_note(message: Message) -> None:
-            nonlocal status
+            nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
+            ended = time.perf_counter()  # What is done in the background after the answer does not count.
 
         structlog.contextvars.unbind_contextvars("project_id", "error_code")
         try:
             await self.app(scope, receive, send_and_note)
         finally:
-            _note(scope, status, time.perf_counter() - started)
+            _note(scope, status, (ended or time.perf_counter()) - started)
 
 
 class UnexpectedErrors:
@@ -98,6 +102,8 @@ class UnexpectedErrors:
 
         try:
             await self.app(scope, receive, send_and_note)
+        except ClientDisconnect:
+            return  # Nobody is there to be told.
         except Exception as error:
             if started:
                 raise
@@ -137,7 +143,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit, seen = self._limit(scope["path"]), 0
-        if int(Headers(scope=scope).get("content-length", "0")) > limit:
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced) > limit:
             raise BodyTooLarge(limit)
 
         async def receive_within_limit() -> Message:

@@ -30,7 +30,7 @@ class ApiSettings:
     stripe_webhook_secrets: Annotated[tuple[str, ...], BeforeValidator(_secrets), Field(alias="STRIPE_WEBHOOK_SECRET")]
     stripe_api_base: Annotated[HttpUrl | None, Field(alias="STRIPE_API_BASE")] = None
     host: Annotated[str, Field(alias="TILLSTREAM_HOST")] = "127.0.0.1"
-    port: Annotated[int, Field(alias="TILLSTREAM_PORT", ge=0, le=65535)] = 8000
+    port: Annotated[int, Field(alias="TILLSTREAM_PORT", ge=1, le=65535)] = 8000
     url: Annotated[HttpUrl | None, Field(alias="TILLSTREAM_URL")] = None
     topic_prefix: Annotated[str, Field(alias="KAFKA_TOPIC_PREFIX")] = "tillstream."
     startup_seconds: Annotated[float, Field(alias="TILLSTREAM_STARTUP_SECONDS", gt=0)] = 30.0

@@ -1,10 +1,16 @@
 """Bad input: a typed error that says what to do, never a 5xx, and nothing recorded."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
+from api.state import Services
+from commands.store.postgres import PostgresStore
+from projections.generations import LiveGenerations
+from runtime import postgres
 from tests.api.conftest import Memory
 from tests.api.shop import OPERATOR, PAYMENT, PROJECT, Shop, error_of, register
 
@@ -206,3 +212,39 @@ async def test_what_is_served_nowhere_is_a_typed_404_and_a_wrong_method_a_typed_
     assert (nowhere.status_code, error_of(nowhere)["code"]) == (404, "route_not_found")
     assert (wrong.status_code, error_of(wrong)["code"]) == (405, "method_not_allowed")
     assert "POST" in wrong.headers["Allow"]
+
+
+@pytest.mark.parametrize("signature", [None, "", "nonsense", "t=1,v1=00", f"t=99999999999,v1={'0' * 64}"])
+async def test_a_webhook_that_stripe_did_not_sign_is_refused(shop: Shop, store: Memory, signature: str | None) -> None:
+    recorded = len(store.rows)
+    headers = {} if signature is None else {"Stripe-Signature": signature}
+
+    answer = await shop.client.post("/webhooks/stripe", content=b'{"id": "evt_1"}', headers=headers)
+
+    assert answer.status_code == 400
+    assert error_of(answer)["code"] == "signature_invalid"
+    assert len(store.rows) == recorded
+
+
+async def test_without_postgres_everything_is_a_503_that_says_when_to_come_back(
+    services: Services, client_of: Callable[[Services], httpx.AsyncClient], shop: Shop
+) -> None:
+    nowhere = postgres.pool("postgresql://127.0.0.1:1/nowhere", name="none", size=1, timeout_seconds=0.1)
+    await nowhere.open()
+    store = PostgresStore(nowhere)
+    away: Services = {**services, "store": store, "reads": nowhere, "live": LiveGenerations(nowhere)}
+    async with client_of(away) as client:
+        answers = [
+            await client.post("/api/v1/payments", json=PAYMENT, headers=shop.auth),
+            await client.get("/api/v1/payments", headers=shop.auth),
+            await client.get("/api/v1/credits/user-42", headers=shop.auth),
+            await client.get("/health/ready"),
+        ]
+        figures = await client.get("/metrics")
+    await store.close()
+    await nowhere.close()
+
+    for answer in answers:
+        assert answer.status_code == 503
+        assert error_of(answer)["retry_after"] is not None
+    assert "tillstream_unpublished_facts NaN" in figures.text

@@ -139,3 +139,27 @@ async def test_requests_are_counted_by_route_and_an_unheard_of_method_makes_no_n
     assert counted(method="POST", route="/echo", status="200") == before + 1
     assert counted(method="other", route="unmatched", status="404") >= 1
     assert counted(method="FETCH", route="unmatched", status="404") == 0
+
+
+async def test_a_caller_who_leaves_is_no_mistake_of_ours(around: httpx.AsyncClient) -> None:
+    app = around._transport.app  # type: ignore[attr-defined]
+    scope = {"type": "http", "method": "POST", "path": "/echo", "headers": [], "query_string": b""}
+    sent: list[Any] = []
+
+    async def leave() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with capture_logs() as lines:
+        await app(scope, leave, send)
+
+    assert sent == []
+    assert [(line["event"], line["status"]) for line in lines] == [("request", 499)]
+
+
+async def test_a_length_that_is_no_number_is_not_believed(around: httpx.AsyncClient) -> None:
+    for length in (b"many", b"-1", b"\xb2"):
+        answer = await around.post("/echo", content=b"x" * 101, headers={b"Content-Length": length})
+        assert answer.status_code == 413
