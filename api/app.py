@@ -1,7 +1,5 @@
 """The application: every route, and what stands around them."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from psycopg import OperationalError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,6 +14,8 @@ from api.routes import audit, credits, documents, health, payments, projects, re
 from api.state import Services
 from domain.errors import DomainError
 from schemas.registry import Registry
+
+VERSION = "0.1.0"
 
 REQUEST_TIMEOUT_SECONDS = 30.0
 BODY_LIMIT_BYTES = 64 * 1024
@@ -32,7 +32,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 def create_app(services: Services, contracts: Registry) -> Starlette:
     """The application over these services. It opens and closes nothing itself."""
-    openapi = document(OPERATIONS, url=services["url"], version=_version())
+    openapi = document(OPERATIONS, url=services["url"], version=VERSION)
     routes: list[BaseRoute] = [
         *(route(operation) for operation in OPERATIONS),
         *stripe_webhooks.ROUTES,
@@ -56,10 +56,3 @@ def create_app(services: Services, contracts: Registry) -> Starlette:
     )
     app.router.redirect_slashes = False  # A redirected POST is a POST lost, with some clients.
     return app
-
-
-def _version() -> str:
-    try:
-        return version("tillstream")
-    except PackageNotFoundError:  # Run from a checkout, which is how it is deployed.
-        return "0.1.0"

@@ -8,19 +8,19 @@ from email_validator import EmailNotValidError, validate_email
 from phonenumbers import Leniency, PhoneNumberMatcher
 
 _EMAIL_LIKE = re.compile(r"[^\s@<>()\[\],;:\"]+@[^\s@<>()\[\],;:\"]+\.[^\s@<>()\[\],;:\".]{2,}")
-_DIGIT_RUN = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ .-]?[0-9]){11,}(?![0-9A-Za-z])")
+_DIGIT_RUN = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ .-]?[0-9]){13,}(?![0-9A-Za-z])")
 
 # Issuer ranges and the lengths that cards of theirs are issued with (ISO/IEC 7812; the schemes' published ranges).
-# Lengths that a scheme reserves but nobody issues are left out, so that 17 and 18 digits of a snowflake id pass.
+# Lengths that a scheme reserves and hardly anybody issues are left out: they are those of timestamps and snowflake ids.
 _ISSUED: tuple[tuple[re.Pattern[str], frozenset[int]], ...] = (
-    (re.compile(r"4"), frozenset({13, 16, 19})),  # Visa
+    (re.compile(r"4"), frozenset({16, 19})),  # Visa
     (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), frozenset({16})),  # Mastercard
     (re.compile(r"3[47]"), frozenset({15})),  # American Express
     (re.compile(r"6011|64[4-9]|65"), frozenset({16, 19})),  # Discover
     (re.compile(r"30[0-5]|3095|36|3[89]"), frozenset({14, 16})),  # Diners Club
     (re.compile(r"352[89]|35[3-8]"), frozenset({16, 19})),  # JCB
     (re.compile(r"62"), frozenset({16, 19})),  # UnionPay
-    (re.compile(r"50|5[6-8]|63|67"), frozenset({12, 13, 16, 19})),  # Maestro
+    (re.compile(r"50|5[6-8]|63|67"), frozenset({16, 19})),  # Maestro
 )
 
 

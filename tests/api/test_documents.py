@@ -1,6 +1,8 @@
 """/openapi.json and /docs."""
 
 import json
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,6 +28,12 @@ def test_the_document_is_valid_openapi(openapi: Any) -> None:
 
     assert openapi["openapi"] == "3.1.0"
     assert errors == []
+
+
+def test_the_document_bears_the_version_of_the_project(openapi: Any) -> None:
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+
+    assert openapi["info"]["version"] == project["version"]
 
 
 async def test_every_path_of_the_api_is_in_the_document(client: httpx.AsyncClient, openapi: Any) -> None:
