@@ -10,6 +10,8 @@ from confluent_kafka.admin import AdminClient
 
 log = structlog.get_logger()
 
+SAY_AGAIN_AFTER_SECONDS = 60.0
+
 
 class KafkaUnreachable(Exception):
     """Kafka did not answer in time. The message says where it was looked for and how to start it."""
@@ -19,6 +21,29 @@ class KafkaUnreachable(Exception):
             f"Kafka does not answer at {bootstrap_servers} ({error!s}). Start it (`make up` starts one,"
             " `python -m sandbox kafka` one alone) or set KAFKA_BOOTSTRAP_SERVERS."
         )
+
+
+class _Seldom(logging.Filter):
+    """Lets a trouble through when it begins and once a minute while it lasts: an operator is to know, not to scroll.
+
+    librdkafka reports every attempt to connect, twenty a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        trouble = record.getMessage().partition(" (after ")[0]
+        now = time.monotonic()
+        if now - self._said.get(trouble, -SAY_AGAIN_AFTER_SECONDS) < SAY_AGAIN_AFTER_SECONDS:
+            return False
+        self._said[trouble] = now
+        return True
+
+
+_LIBRARY_LOG = logging.getLogger("librdkafka")
+_LIBRARY_LOG.addFilter(_Seldom())
 
 
 def producer(bootstrap_servers: str, **config: Any) -> Producer:
@@ -61,7 +86,7 @@ def _config(bootstrap_servers: str, config: dict[str, Any]) -> dict[str, Any]:
         "client.id": "tillstream",
         "reconnect.backoff.max.ms": 1000,  # Ten seconds by default: long after Kafka is back.
         "log_level": 3,  # Errors. Warnings are about settings that we chose on purpose.
-        "logger": logging.getLogger("librdkafka"),
+        "logger": _LIBRARY_LOG,
     }
     return ours | {_dotted(name): value for name, value in config.items()}
 

@@ -1,6 +1,7 @@
 """Postgres: pools for the async side, plain connections for the processes that own their thread, and the wait at the start."""
 
 import asyncio
+import select
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,22 @@ import psycopg
 from psycopg import AsyncConnection, Connection
 from psycopg_pool import AsyncConnectionPool
 
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+class Pool(AsyncConnectionPool[AsyncConnection[Any]]):
+    """Hands out no connection that the server has closed meanwhile: after a restart of Postgres nobody gets an old one."""
+
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection[Any]:  # noqa: ASYNC109 - as the pool has it
+        while _closed_by_server(connection := await super().getconn(timeout)):
+            await connection.close()
+            await self.putconn(connection)  # The pool replaces what comes back closed.
+        return connection
+
+
+def _closed_by_server(connection: AsyncConnection[Any]) -> bool:
+    """Whether there is something to read: nothing is sent unasked to an idle connection but its end. Asks nobody."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class PostgresUnreachable(Exception):
@@ -25,7 +41,7 @@ class PostgresUnreachable(Exception):
 
 def pool(database_url: str, *, name: str, size: int, timeout_seconds: float = 5.0) -> Pool:
     """A pool of autocommit connections, not yet open. A caller waits for one at most `timeout_seconds`."""
-    return AsyncConnectionPool(
+    return Pool(
         database_url,
         kwargs={"autocommit": True, "application_name": f"tillstream {name}", "connect_timeout": 5},
         min_size=1,
@@ -34,7 +50,6 @@ def pool(database_url: str, *, name: str, size: int, timeout_seconds: float = 5.
         reconnect_timeout=5.0,  # then a caller's wish makes a new attempt; the pool's own pauses double up to minutes
         name=name,
         open=False,
-        check=None,
     )
 
 
