@@ -17,7 +17,6 @@ from api.state import Services
 from commands.notices import PostgresNotices
 from commands.open_payments import PostgresOpenPayments
 from commands.store.postgres import PostgresStore
-from gateways.stripe.client import StripeGateway
 from projections import payments
 from projections.generations import LiveGenerations
 from runtime import logs, postgres, process, settings
@@ -46,11 +45,7 @@ async def serve(given: ApiSettings) -> None:
             closing.push_async_callback(pool.close)
         store = PostgresStore(writes)
         closing.push_async_callback(store.close)
-        gateway = StripeGateway(
-            given.stripe_secret_key,
-            given.stripe_webhook_secrets,
-            str(given.stripe_api_base) if given.stripe_api_base else None,
-        )
+        gateway = given.gateway()
         closing.push_async_callback(gateway.close)
         live = LiveGenerations(reads)
         services = Services(

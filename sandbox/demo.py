@@ -206,7 +206,12 @@ def _audit_row(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _published_row(fact: tuple[Mapping[str, str], dict[str, Any]]) -> tuple[str, ...]:
     headers, record = fact
     shown = (f"{name}={_short(str(record[name]))}" for name in _SHOWN if record.get(name) is not None)
-    return headers["ce_position"], headers["ce_type"], _short(headers["ce_subject"]), " ".join(shown) or _short(record.get("checkout_id", ""))
+    return (
+        headers["ce_position"],
+        headers["ce_type"],
+        _short(headers["ce_subject"]),
+        " ".join(shown) or _short(record.get("checkout_id", "")),
+    )
 
 
 def _short(text: str) -> str:

@@ -32,15 +32,6 @@ from vault.keys import LocalKeyWrapper, MasterKey
 from vault.memory import MemoryVault
 from vault.records import PostgresVault
 
-SDK_WARNS = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes/text content:DeprecationWarning")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Stripe's SDK calls its HTTP library in a way that the library is about to drop."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(SDK_WARNS)
-
 
 class Memory(MemoryStore):
     """The store's twin, sharing its sealed records with the vault's twin as the two share a database."""

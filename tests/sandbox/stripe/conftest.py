@@ -12,15 +12,6 @@ from sandbox.stripe.embedded import serving
 from tests.sandbox.stripe.lookalike import API_KEY, WEBHOOK_SECRET, LookAlike
 from tests.sandbox.stripe.receiver import Receiver, receiving
 
-SDK_WARNS = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes/text content:DeprecationWarning")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The SDK hands httpx its form as `data=`, which httpx would rather have as `content=`."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(SDK_WARNS)
-
 
 def settings(data: Path, webhook_url: str | None) -> Settings:
     """Fast: a minute between two attempts lasts 20 ms; a debit settles when a test says so."""
