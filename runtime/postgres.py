@@ -53,10 +53,23 @@ def pool(database_url: str, *, name: str, size: int, timeout_seconds: float = 5.
     )
 
 
-def connect(database_url: str, *, name: str, autocommit: bool = False) -> Connection[Any]:
-    """A connection of one's own."""
+def connect(
+    database_url: str, *, name: str, autocommit: bool = False, patience_seconds: float | None = None
+) -> Connection[Any]:
+    """A connection of one's own.
+
+    With `patience_seconds`, Postgres ends a transaction in which nothing is asked for that long: a process that was stopped
+    or cut off in the middle of one must not keep its locks, and with them whoever is to take over.
+    """
+    options = (
+        "" if patience_seconds is None else f"-c idle_in_transaction_session_timeout={patience_seconds * 1000:.0f}"
+    )
     return psycopg.connect(
-        database_url, autocommit=autocommit, application_name=f"tillstream {name}", connect_timeout=5
+        database_url,
+        autocommit=autocommit,
+        application_name=f"tillstream {name}",
+        connect_timeout=5,
+        options=options,
     )
 
 

@@ -29,6 +29,7 @@ from runtime.leadership import Leadership, LeadershipLost
 from runtime.process import Stop
 
 _ROOM = 8_000  # Numbered facts that wait in memory for sending; all others are read from the store.
+_PATIENCE_SECONDS = 5.0  # Longer than the chaining of a batch takes, between two statements of one transaction.
 
 log = structlog.get_logger()
 
@@ -116,4 +117,5 @@ class Publisher:
         return is_over
 
     def _connect(self, purpose: str) -> Connection[Any]:
-        return postgres.connect(self._settings.database_url, name=f"publisher {purpose}", autocommit=True)
+        url = self._settings.database_url
+        return postgres.connect(url, name=f"publisher {purpose}", autocommit=True, patience_seconds=_PATIENCE_SECONDS)

@@ -1,5 +1,7 @@
 """Pools hand out connections that work, also after the server has closed the ones they held."""
 
+import time
+
 import psycopg
 
 from runtime import postgres
@@ -17,3 +19,15 @@ async def test_connections_that_the_server_closed_are_never_handed_out(database_
         for _ in range(5):
             async with pool.connection() as connection:
                 assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
+
+
+def test_a_process_that_hangs_in_a_transaction_does_not_keep_its_locks(database_url: str) -> None:
+    hanging = postgres.connect(database_url, name="hanging", patience_seconds=0.5)
+    hanging.execute("SELECT FROM store.publisher FOR UPDATE")
+
+    started = time.monotonic()
+    with psycopg.connect(database_url) as successor:
+        successor.execute("UPDATE store.publisher SET epoch = epoch + 1")
+
+    assert 0.3 < time.monotonic() - started < 10
+    hanging.close()
