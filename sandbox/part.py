@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
-def _at_once() -> bool:
+def at_once() -> bool:
     return True
 
 
@@ -18,9 +18,11 @@ class Part:
     """
 
     name: str
+    after: tuple[str, ...] = ()  # Parts started with it that must be ready, or have done their work, before.
+    ends: bool = False  # It does its work and ends, within `ready_within_seconds`.
     command: Callable[[], Sequence[str]]
     environment: Mapping[str, str] = field(default_factory=dict)  # Added to the supervisor's own.
-    ready: Callable[[], bool] = _at_once
+    ready: Callable[[], bool] = at_once
     ready_within_seconds: float = 120  # A few are enough, but not on a machine that is busy with other things.
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_seconds: float = 15

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -14,15 +15,25 @@ from sandbox.environment import Folders, Secrets, only_one, published
 from sandbox.errors import SandboxError
 from sandbox.kafka import Kafka
 from sandbox.lookalike import LookAlike, is_ok
-from sandbox.part import Part
+from sandbox.part import Part, at_once
 from sandbox.postgres import Postgres
 from sandbox.supervisor import Supervisor
 
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the service: its module with arguments, and what must be there before it."""
+
+    module: tuple[str, ...]
+    after: tuple[str, ...]
+
+
 SERVICE = {
-    "api": ("-m", "api"),
-    "publisher": ("-m", "commands", "publisher"),
-    "projector": ("-m", "consumers", "projector"),
-    "reconciler": ("-m", "consumers", "reconciler"),
+    "migrations": Process(("migrations", "up"), after=("postgres",)),
+    "api": Process(("api",), after=("migrations", "stripe")),
+    "publisher": Process(("commands", "publisher"), after=("migrations", "kafka")),
+    "projector": Process(("consumers", "projector"), after=("migrations", "kafka")),
+    "reconciler": Process(("consumers", "reconciler"), after=("migrations", "stripe")),
 }
 
 _GIVEN_ANSWERS_WITHIN_SECONDS = 15
@@ -139,11 +150,9 @@ class Platform:
         }
 
     def _start(self) -> None:
-        self.parts.start(*self._servers)
         self._expect_given("DATABASE_URL", postgres.answers)
         self._expect_given("KAFKA_BOOTSTRAP_SERVERS", kafka.answers)
-        self.parts.run(self._process("migrations", "-m", "migrations", "up"))
-        self.parts.start(*(self._process(name, *arguments) for name, arguments in SERVICE.items()))
+        self.parts.start(*self._servers, *(self._process(name) for name in SERVICE))
 
     def _expect_given(self, variable: str, answers: Callable[[str], bool]) -> None:
         """Wait a little for a server that is not ours."""
@@ -158,11 +167,20 @@ class Platform:
                 )
             self.parts.wait_a_moment()
 
-    def _process(self, name: str, *arguments: str) -> Part:
-        def command() -> list[str]:
-            return [sys.executable, *arguments]
+    def _process(self, name: str) -> Part:
+        process = SERVICE[name]
 
-        if name == "api":
-            ready = f"{self.url}/health/ready"
-            return Part(name=name, command=command, environment=self.environment, ready=lambda: is_ok(ready))
-        return Part(name=name, command=command, environment=self.environment)
+        def command() -> list[str]:
+            return [sys.executable, "-m", *process.module]
+
+        return Part(
+            name=name,
+            command=command,
+            environment=self.environment,
+            after=tuple(other for other in process.after if other in SERVICE or self.runs(other)),
+            ends=name == "migrations",
+            ready=self._api_is_ready if name == "api" else at_once,
+        )
+
+    def _api_is_ready(self) -> bool:
+        return is_ok(f"{self.url}/health/ready")

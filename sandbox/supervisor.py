@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,7 +27,7 @@ class Supervisor:
 
     A part of the service that dies is named through `say` and started again; at its fourth death within a minute
     everything stops. A server that dies stops everything. What ended the run is then in `failure`. Methods may be
-    called from any thread. Leaving the context stops all parts, the last started first.
+    called from any thread. Leaving the context stops all parts: first all that need the servers, then the servers.
     """
 
     def __init__(self, logs: Path, say: Callable[[str], None] = print) -> None:
@@ -56,18 +57,24 @@ class Supervisor:
     # Starting.
 
     def start(self, *parts: Part) -> None:
-        """Start these parts side by side and return when all are ready.
+        """Start these parts side by side, each after those it names, and return when all are ready or have ended well.
 
         Raises PartFailed, naming the part, as soon as one dies or is not ready in its time; StopAsked when asked to
         stop meanwhile.
         """
+        ready = {part.name: threading.Event() for part in parts}
+
+        def in_its_turn(part: Part) -> None:
+            while not all(ready[name].is_set() for name in part.after):
+                self.wait_a_moment()
+            (self._run if part.ends else self._bring_up)(part)
+            ready[part.name].set()
+
         for part in parts:
             self._keep_previous_log(part)
-        self._side_by_side(self._bring_up, parts)
+        self._side_by_side(in_its_turn, parts)
 
-    def run(self, part: Part) -> None:
-        """Run a part that does its work and ends. Raises PartFailed if it fails or outlasts `ready_within_seconds`."""
-        self._keep_previous_log(part)
+    def _run(self, part: Part) -> None:
         child = self._spawn(part)
         deadline = time.monotonic() + part.ready_within_seconds
         while (exit_code := child.exit_code()) is None and time.monotonic() < deadline:
@@ -129,7 +136,7 @@ class Supervisor:
             raise self.failure or StopAsked
 
     def _side_by_side(self, bring_up: Callable[[Part], None], parts: Iterable[Part]) -> None:
-        pending = {_in_thread(bring_up, part) for part in parts}
+        pending = {_in_thread(partial(bring_up, part), f"start {part.name}") for part in parts}
         while pending:
             done, pending = wait(pending, timeout=_LOOK_EVERY_SECONDS)
             for future in done:
@@ -154,7 +161,6 @@ class Supervisor:
             if self._ended.is_set():
                 raise StopAsked
             child = Child(part, command, self._log(part), self._watchdog)
-            self._children.pop(part.name, None)  # So that the order is always that of the latest start.
             self._children[part.name] = child
             return child
 
@@ -205,8 +211,11 @@ class Supervisor:
                 children = list(self._children.values())
                 for child in children:
                     child.watched = False
-            for child in reversed(children):
-                child.stop(self._hurry)
+            for servers in (False, True):
+                wave = [child for child in children if child.part.is_server is servers]
+                stops = [_in_thread(partial(child.stop, self._hurry), f"stop {child.part.name}") for child in wave]
+                for stop in stops:
+                    stop.result()
 
     def _log(self, part: Part) -> Path:
         return self._logs / f"{part.name}.log"
@@ -219,19 +228,19 @@ class Supervisor:
         return PartFailed(f"{child.part.name} {what}. The last lines of {child.log}:\n\n{child.last_lines()}")
 
 
-def _in_thread(bring_up: Callable[[Part], None], part: Part) -> Future[None]:
+def _in_thread(action: Callable[[], None], name: str) -> Future[None]:
     """Run it in a daemon thread, so that a long download never keeps the program from ending."""
     future: Future[None] = Future()
 
     def work() -> None:
         try:
-            bring_up(part)
+            action()
         except BaseException as error:
             future.set_exception(error)
         else:
             future.set_result(None)
 
-    threading.Thread(target=work, name=f"start {part.name}", daemon=True).start()
+    threading.Thread(target=work, name=name, daemon=True).start()
     return future
 
 

@@ -8,7 +8,9 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +30,14 @@ class Shop:
         self.parts = Supervisor(folder / "logs", self.said.append)
 
     def part(
-        self, name: str, program: str = SLEEP, *, ready_file: str = "", is_server: bool = False, patience: float = 10
+        self,
+        name: str,
+        program: str = SLEEP,
+        *,
+        ready_file: str = "",
+        is_server: bool = False,
+        patience: float = 10,
+        after: tuple[str, ...] = (),
     ) -> Part:
         """A Python program; `ready_file` is what it writes when it is ready."""
         return Part(
@@ -38,7 +47,12 @@ class Shop:
             ready_within_seconds=patience,
             stop_within_seconds=patience,
             is_server=is_server,
+            after=after,
         )
+
+    def task(self, program: str = SLEEP, **changes: Any) -> Part:
+        """A Python program that does its work and ends."""
+        return replace(self.part("task", program, **changes), ends=True)
 
     def log(self, name: str) -> str:
         return (self.folder / "logs" / f"{name}.log").read_text()
@@ -140,28 +154,38 @@ def test_what_prevents_a_command_from_being_made_is_told(shop: Shop) -> None:
 
 
 def test_a_task_runs_to_its_end(shop: Shop) -> None:
-    shop.parts.run(shop.part("task", "import pathlib, sys; (pathlib.Path(sys.argv[1]) / 'done').touch()"))
+    shop.parts.start(shop.task("import pathlib, sys; (pathlib.Path(sys.argv[1]) / 'done').touch()"))
 
     assert (shop.folder / "done").exists()
 
 
 def test_a_task_that_fails_is_named_with_its_last_lines(shop: Shop) -> None:
     with pytest.raises(PartFailed, match=r"(?s)task failed \(exit code 1\).*table is missing"):
-        shop.parts.run(shop.part("task", "raise SystemExit('table is missing')"))
+        shop.parts.start(shop.task("raise SystemExit('table is missing')"))
 
 
 def test_a_task_that_outlasts_its_time_is_ended(shop: Shop) -> None:
     with pytest.raises(PartFailed, match=r"task did not finish within 0\.2 seconds"):
-        shop.parts.run(shop.part("task", patience=0.2))
+        shop.parts.start(shop.task(patience=0.2))
 
 
-def test_leaving_stops_the_last_started_first(tmp_path: Path) -> None:
+def test_leaving_stops_the_servers_last(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     with shop.parts:
-        for name in ("first", "second", "third"):
-            shop.parts.start(shop.part(name, WRITES_ITS_END.format(name=name), ready_file=name))
+        for name in ("server", "service"):
+            program = WRITES_ITS_END.format(name=name)
+            shop.parts.start(shop.part(name, program, ready_file=name, is_server=name == "server"))
 
-    assert (tmp_path / "ends").read_text().split() == ["third", "second", "first"]
+    assert (tmp_path / "ends").read_text().split() == ["service", "server"]
+
+
+def test_a_part_starts_after_those_it_names(shop: Shop) -> None:
+    late = shop.part(
+        "late", "import sys, pathlib; assert (pathlib.Path(sys.argv[1]) / 'made').exists()", after=("task",)
+    )
+    slow = "import pathlib, sys, time; time.sleep(0.3); (pathlib.Path(sys.argv[1]) / 'made').touch()"
+
+    shop.parts.start(replace(late, ends=True), shop.task(slow))
 
 
 def test_leaving_ends_nothing_that_somebody_else_started(tmp_path: Path) -> None:
@@ -328,7 +352,7 @@ def test_the_log_of_the_run_before_is_kept(tmp_path: Path) -> None:
     for line in ("yesterday", "today"):
         shop = Shop(tmp_path)
         with shop.parts:
-            shop.parts.run(shop.part("task", f"print('{line}')"))
+            shop.parts.start(shop.task(f"print('{line}')"))
 
     assert shop.log("task") == "today\n"
     assert shop.log("task.previous") == "yesterday\n"
