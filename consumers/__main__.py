@@ -30,6 +30,7 @@ from schemas.names import TOPICS
 from vault.keys import LocalKeyWrapper
 from vault.records import PostgresVault
 
+_FOLD_WITHIN_SECONDS = 30.0  # Many times what one batch takes: a projector that hangs in one is relieved of its locks.
 _TOPICS_WITHIN_SECONDS = 30.0  # The publisher creates them, and may have been started at the same moment.
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The processes behind the API.")
@@ -61,7 +62,8 @@ def _projector() -> None:
     events = open_log(
         settings.bootstrap_servers, TOPICS.values(), prefix=settings.prefix, group_id=f"{settings.prefix}projector"
     )
-    Projector(events, READ_MODELS, partial(folding.connect, settings.database_url, "projector"), stop).run()
+    connect = partial(folding.connect, settings.database_url, "projector", _FOLD_WITHIN_SECONDS)
+    Projector(events, READ_MODELS, connect, stop).run()
 
 
 @app.command()

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import psycopg
 import structlog
 from psycopg import Connection
 
@@ -14,6 +13,7 @@ from eventlog.log import Batch, Source
 from projections import checkpoints, folding, generations
 from projections.checkpoints import Checkpoints, CheckpointsMoved
 from projections.read_model import ReadModel
+from runtime import postgres
 from runtime.process import Stop
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ _LOOK_AROUND_SECONDS = 0.5
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 
-_CAN_BE_OVERCOME = (psycopg.OperationalError, LogInterrupted, CheckpointsMoved)
+_CAN_BE_OVERCOME = (*postgres.INTERRUPTED, LogInterrupted, CheckpointsMoved)
 
 
 class Projector:

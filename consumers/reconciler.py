@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import structlog
 from prometheus_client import Counter
 
@@ -18,7 +17,7 @@ from commands.settlement import settle
 from domain.payment import PAYMENTS, Payment, checkout
 from gateways.errors import GatewayUnavailable
 from gateways.port import Gateway
-from runtime import leadership
+from runtime import leadership, postgres
 from runtime.leadership import Leadership, LeadershipLost
 from runtime.process import Stop
 from vault.port import Vault
@@ -139,7 +138,7 @@ def lead(build: Build, database_url: str, stop: Stop) -> None:
             log.info("leading")
             with leader:
                 asyncio.run(_passes(build, leader, stop))
-        except (psycopg.OperationalError, LeadershipLost, StoreUnavailable) as error:
+        except (*postgres.INTERRUPTED, LeadershipLost, StoreUnavailable) as error:
             log.warning("waits_for_postgres", reason=str(error))
             stop.wait(PASS_EVERY_SECONDS)
 

@@ -14,8 +14,6 @@ from projections.generations import Generation
 from runtime import postgres
 from schemas.envelope import Recorded
 
-_PATIENCE_SECONDS = 10.0  # Longer than folding a batch takes, between two statements of one transaction.
-
 
 class Step(NamedTuple):
     """What one generation is about to do: fold these facts, and move its checkpoints past them."""
@@ -25,9 +23,12 @@ class Step(NamedTuple):
     moves: Sequence[Move]
 
 
-def connect(database_url: str, name: str) -> Connection[Any]:
-    """A connection for folds: their few statements, with thousands of keys in each, run again and again."""
-    connection = postgres.connect(database_url, name=name, autocommit=True, patience_seconds=_PATIENCE_SECONDS)
+def connect(database_url: str, name: str, patience_seconds: float | None = None) -> Connection[Any]:
+    """A connection for folds: their few statements, with thousands of keys in each, run again and again.
+
+    A fold that takes longer than `patience_seconds` is ended by the server, for whoever waits behind it.
+    """
+    connection = postgres.connect(database_url, name=name, autocommit=True, patience_seconds=patience_seconds)
     # Planned once, for look-ups by key: a plan for the number of keys at hand would be made anew with every batch.
     connection.execute("SET plan_cache_mode = force_generic_plan")
     # Whole numbers always go as bigint; by their size they would go as three types, each with a statement of its own.

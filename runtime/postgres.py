@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool
 
 
@@ -26,6 +26,10 @@ def _closed_by_server(connection: AsyncConnection[Any]) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))
+
+
+# The connection is gone, or the server has ended it because a transaction took longer than its patience.
+INTERRUPTED = (psycopg.OperationalError, errors.TransactionTimeout, errors.IdleInTransactionSessionTimeout)
 
 
 class PostgresUnreachable(Exception):
@@ -58,19 +62,20 @@ def connect(
 ) -> Connection[Any]:
     """A connection of one's own.
 
-    With `patience_seconds`, Postgres ends a transaction in which nothing is asked for that long: a process that was stopped
-    or cut off in the middle of one must not keep its locks, and with them whoever is to take over.
+    With `patience_seconds`, Postgres ends a transaction that takes longer: a process that was stopped or cut off in the
+    middle of one must not keep its locks, and with them whoever is to take over. Before Postgres 17 it ends only those in
+    which nothing is asked for that long, and takes one that hangs within a pipeline for busy.
     """
-    options = (
-        "" if patience_seconds is None else f"-c idle_in_transaction_session_timeout={patience_seconds * 1000:.0f}"
+    connection = psycopg.connect(
+        database_url, autocommit=autocommit, application_name=f"tillstream {name}", connect_timeout=5
     )
-    return psycopg.connect(
-        database_url,
-        autocommit=autocommit,
-        application_name=f"tillstream {name}",
-        connect_timeout=5,
-        options=options,
-    )
+    if patience_seconds is not None:
+        newer = connection.info.server_version >= 170_000
+        setting = "transaction_timeout" if newer else "idle_in_transaction_session_timeout"
+        connection.execute("SELECT set_config(%s, %s, false)", (setting, f"{patience_seconds * 1000:.0f}"))
+        if not autocommit:
+            connection.commit()
+    return connection
 
 
 def wait_until_ready(database_url: str, timeout_seconds: float = 30.0) -> None:

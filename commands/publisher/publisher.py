@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-import psycopg
 import structlog
 from psycopg import Connection
 
@@ -29,7 +28,7 @@ from runtime.leadership import Leadership, LeadershipLost
 from runtime.process import Stop
 
 _ROOM = 8_000  # Numbered facts that wait in memory for sending; all others are read from the store.
-_PATIENCE_SECONDS = 5.0  # Longer than the chaining of a batch takes, between two statements of one transaction.
+_PATIENCE_SECONDS = 10.0  # Many times what numbering one batch takes.
 
 log = structlog.get_logger()
 
@@ -50,7 +49,7 @@ class Publisher:
         while not self._stop:
             try:
                 self._lead()
-            except (psycopg.OperationalError, LeadershipLost, Fenced) as error:
+            except (*postgres.INTERRUPTED, LeadershipLost, Fenced) as error:
                 log.warning("not leading", reason=str(error).strip())
                 self._stop.wait(random.uniform(0.2, 1.0))
 
