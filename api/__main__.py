@@ -17,6 +17,8 @@ from api.state import Services
 from commands.notices import PostgresNotices
 from commands.open_payments import PostgresOpenPayments
 from commands.store.postgres import PostgresStore
+from gateways.errors import GatewayRefused, GatewayUnavailable
+from gateways.port import Gateway
 from projections import payments
 from projections.generations import LiveGenerations
 from runtime import logs, postgres, process, settings
@@ -77,8 +79,23 @@ async def serve(given: ApiSettings) -> None:
         )
         for number in (signal.SIGTERM, signal.SIGINT):  # The server listens to them, and raises them again once it has
             signal.signal(number, signal.SIG_IGN)  # stopped: then there is still something to close here.
+        greeting = asyncio.create_task(greet(gateway))
+        closing.callback(greeting.cancel)
         log.info("serving", url=given.address)
         await server.serve()
+
+
+async def greet(gateway: Gateway) -> None:
+    """Say at the start whether the gateway can be used. Serving does not wait for it: queries and webhooks need no gateway."""
+    try:
+        await gateway.greet()
+    except (GatewayUnavailable, GatewayRefused) as error:
+        log.warning(
+            "gateway_away",
+            reason=error.message,
+            until_then="payments are answered as unconfirmed, and opened once it answers",
+            how="start it (`python -m sandbox stripe` starts a look-alike), or check STRIPE_API_BASE and STRIPE_SECRET_KEY",
+        )
 
 
 def main() -> None:

@@ -48,6 +48,10 @@ class Gateway(Protocol):
 
     name: str
 
+    async def greet(self) -> None:
+        """Ask it something that costs nothing, to see that it can be reached and lets us in."""
+        ...
+
     def checkout_request(self, order: CheckoutOrder) -> bytes:
         """The exact request that would open this checkout, API version included. Kept sealed; a retry sends it unchanged."""
         ...

@@ -7,8 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+import structlog
 from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool
+
+log = structlog.get_logger()
 
 
 class Pool(AsyncConnectionPool[AsyncConnection[Any]]):
@@ -36,9 +39,9 @@ class PostgresUnreachable(Exception):
     """Postgres did not answer in time. The message says where it was looked for and how to start it."""
 
     def __init__(self, database_url: str, error: Exception) -> None:
-        parts = urlsplit(database_url)
+        parts, reason = urlsplit(database_url), str(error).splitlines()[0]
         super().__init__(
-            f"Postgres does not answer at {parts.hostname or 'the local socket'}:{parts.port or 5432} ({error!s})."
+            f"Postgres does not answer at {parts.hostname or 'the local socket'}:{parts.port or 5432} ({reason})."
             " Start it (`make up` starts one, `python -m sandbox postgres` one alone) or set DATABASE_URL."
         )
 
@@ -79,15 +82,20 @@ def connect(
 
 
 def wait_until_ready(database_url: str, timeout_seconds: float = 30.0) -> None:
-    """Return once Postgres answers; raise `PostgresUnreachable` if it does not in time."""
+    """Return once Postgres answers; say so if it does not, and raise `PostgresUnreachable` if it does not in time."""
     deadline = time.monotonic() + timeout_seconds
+    said = False
     while True:
         try:
             with psycopg.connect(database_url, connect_timeout=2):
                 return
         except psycopg.OperationalError as error:
+            unreachable = PostgresUnreachable(database_url, error)
             if time.monotonic() > deadline:
-                raise PostgresUnreachable(database_url, error) from error
+                raise unreachable from error
+            if not said:
+                log.warning("waiting", reason=str(unreachable), at_most_seconds=timeout_seconds)
+                said = True
             time.sleep(0.2)
 
 

@@ -68,6 +68,9 @@ class StripeGateway:
         """Close its connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK's one untyped method here
 
+    async def greet(self) -> None:
+        await self._ask(self._client.v1.prices.list_async({"limit": 1}))
+
     # Checkouts.
 
     def checkout_request(self, order: CheckoutOrder) -> bytes:

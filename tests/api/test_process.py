@@ -3,7 +3,10 @@
 import signal
 
 import httpx
+import pytest
 
+from api.__main__ import greet
+from gateways.stripe.client import StripeGateway
 from tests.api.process import free_port, running
 from tests.api.shop import OPERATOR, PROJECT
 
@@ -49,3 +52,24 @@ def test_it_says_which_server_it_misses_and_how_to_start_it(environment: dict[st
     assert "Postgres does not answer" in output
     assert "make up" in output
     assert "Traceback" not in output
+
+
+def test_without_a_gateway_it_serves_and_says_how_to_get_one(environment: dict[str, str]) -> None:
+    with running({**environment, "STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}"}) as process:
+        process.wait_until_ready(environment["TILLSTREAM_URL"])
+        process.popen.send_signal(signal.SIGTERM)
+        status, output = process.end()
+
+    assert status == 0, output
+    assert "Traceback" not in output
+
+
+async def test_a_gateway_that_is_away_is_named_with_how_to_start_it(capsys: pytest.CaptureFixture[str]) -> None:
+    gateway = StripeGateway("sk_test_nobody", [], f"http://127.0.0.1:{free_port()}")
+
+    await greet(gateway)
+    await gateway.close()
+
+    said = capsys.readouterr().out
+    assert "Stripe could not be reached" in said
+    assert "python -m sandbox stripe" in said
