@@ -1,8 +1,7 @@
 """The application in memory: the store's and the vault's twins, the real gateway against the look-alike, no socket of ours."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,11 +21,9 @@ from gateways.stripe.client import StripeGateway
 from projections import payments
 from projections.generations import LiveGenerations
 from runtime import postgres
-from sandbox.stripe.account import Settings
-from sandbox.stripe.embedded import serving
 from schemas.contracts import contracts
 from schemas.registry import Registry
-from tests.api.process import STRIPE_KEY, WEBHOOK_SECRET, environment_of
+from tests.api.process import environment_of
 from tests.api.shop import OPERATOR_TOKEN, Shop, register
 from vault.keys import LocalKeyWrapper, MasterKey
 from vault.memory import MemoryVault
@@ -46,20 +43,6 @@ class Memory(MemoryStore):
             for record in context.sealed:
                 await self._vault.put(record)
         return receipt
-
-
-@pytest.fixture(scope="session")
-def stripe_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    data: Path = tmp_path_factory.mktemp("stripe")
-    with serving(Settings(data=data, base_url="", api_key=STRIPE_KEY, webhook_secret=WEBHOOK_SECRET)) as address:
-        yield address
-
-
-@pytest.fixture
-async def gateway(stripe_address: str) -> AsyncIterator[StripeGateway]:
-    gateway = StripeGateway(STRIPE_KEY, [WEBHOOK_SECRET], stripe_address)
-    yield gateway
-    await gateway.close()
 
 
 @pytest.fixture

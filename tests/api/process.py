@@ -15,9 +15,7 @@ from typing import IO
 import httpx
 
 from tests.api.shop import OPERATOR_TOKEN
-
-STRIPE_KEY = "sk_test_lookalike"
-WEBHOOK_SECRET = "whsec_lookalike"
+from tests.sandbox.stripe.lookalike import API_KEY, WEBHOOK_SECRET
 
 
 def free_port() -> int:
@@ -37,7 +35,7 @@ def environment_of(database_url: str, stripe_address: str) -> dict[str, str]:
         "TILLSTREAM_PORT": str(port),
         "TILLSTREAM_URL": f"http://127.0.0.1:{port}",
         "STRIPE_API_BASE": stripe_address,
-        "STRIPE_SECRET_KEY": STRIPE_KEY,
+        "STRIPE_SECRET_KEY": API_KEY,
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
     }
 

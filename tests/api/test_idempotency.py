@@ -3,26 +3,18 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from domain.payment import PaymentCheckoutOpened, PaymentInitiated
 from tests.api.conftest import Memory
 from tests.api.shop import PAYMENT, Shop, error_of, register
-
-
-async def sessions_opened(stripe_address: str) -> int:
-    async with httpx.AsyncClient(base_url=stripe_address) as stripe:
-        answer = await stripe.get(
-            "/v1/checkout/sessions", params={"limit": 100}, headers={"Authorization": "Bearer sk_test_lookalike"}
-        )
-        return len(answer.json()["data"])
+from tests.sandbox.stripe.lookalike import LookAlike
 
 
 async def test_fifty_at_once_with_one_key_are_one_payment_one_checkout_and_one_body(
-    shop: Shop, store: Memory, stripe_address: str
+    shop: Shop, store: Memory, lookalike: LookAlike
 ) -> None:
-    before = await sessions_opened(stripe_address)
+    before = await lookalike.sessions_opened()
 
     answers = await asyncio.gather(*(shop.pay(Idempotency_Key="order-1") for _ in range(50)))
 
@@ -31,7 +23,7 @@ async def test_fifty_at_once_with_one_key_are_one_payment_one_checkout_and_one_b
     assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
     assert sum(isinstance(event, PaymentInitiated) for event in store.events) == 1
     assert sum(isinstance(event, PaymentCheckoutOpened) for event in store.events) == 1
-    assert await sessions_opened(stripe_address) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
 
 
 async def test_the_same_body_spelled_differently_is_the_same_request(shop: Shop) -> None:

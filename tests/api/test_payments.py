@@ -9,8 +9,8 @@ from api.state import Services
 from domain.payment import PaymentCanceled, PaymentInitiated, PaymentSucceeded, PaymentUnconfirmed
 from gateways.stripe.client import StripeGateway
 from tests.api.conftest import Memory
-from tests.api.process import STRIPE_KEY, WEBHOOK_SECRET
 from tests.api.shop import PAYMENT, Shop, error_of
+from tests.sandbox.stripe.lookalike import API_KEY, WEBHOOK_SECRET, LookAlike
 
 
 async def test_a_customer_is_sent_to_a_page_that_takes_the_payment(shop: Shop, store: Memory) -> None:
@@ -47,7 +47,7 @@ async def cut_off(
     services: Services, client_of: Callable[[Services], httpx.AsyncClient]
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The same service, while its gateway does not answer."""
-    gateway = StripeGateway(STRIPE_KEY, [WEBHOOK_SECRET], "http://127.0.0.1:1")
+    gateway = StripeGateway(API_KEY, [WEBHOOK_SECRET], "http://127.0.0.1:1")
     async with client_of({**services, "gateway": gateway}) as client:
         yield client
     await gateway.close()
@@ -91,14 +91,10 @@ async def test_a_payment_that_nobody_paid_can_be_canceled_once_and_for_all(shop:
 
 
 async def test_a_cancel_that_comes_after_the_money_finds_a_success(
-    shop: Shop, store: Memory, stripe_address: str
+    shop: Shop, store: Memory, lookalike: LookAlike
 ) -> None:
     started = (await shop.pay()).json()
-    async with httpx.AsyncClient(base_url=stripe_address) as stripe:
-        paid = await stripe.post(
-            f"/sandbox/checkout/{started['checkout_session_id']}/pay", json={"card_number": "4242424242424242"}
-        )
-        assert paid.status_code == 200, paid.text
+    await lookalike.control(f"checkout/{started['checkout_session_id']}/pay", card_number="4242424242424242")
 
     answer = await shop.client.post(f"/api/v1/payments/{started['payment_id']}/cancel", headers=shop.auth)
 

@@ -35,11 +35,6 @@ def desk(gateway: StripeGateway) -> Desk:
     return Desk(gateway)
 
 
-async def sessions(lookalike: LookAlike) -> int:
-    counts: dict[str, int] = (await lookalike.http.get("/sandbox/counts")).json()
-    return counts["checkout_sessions"]
-
-
 async def test_a_payment_is_recorded_before_and_after_the_gateway_is_asked(desk: Desk, lookalike: LookAlike) -> None:
     asked = context()
 
@@ -70,12 +65,12 @@ async def test_a_recurring_product_opens_a_checkout_in_subscription_mode(desk: D
 async def test_a_retry_gets_the_first_answer_and_asks_nobody(desk: Desk, lookalike: LookAlike) -> None:
     asked = context()
     first = await desk.start(asked)
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
 
     second = await desk.start(asked)
 
     assert (second.answer, second.replayed) == (first.answer, True)
-    assert await sessions(lookalike) == before
+    assert await lookalike.sessions_opened() == before
     assert len(desk.events) == 2
 
 
@@ -104,7 +99,7 @@ async def test_an_answer_that_never_came_is_unconfirmed_and_a_retry_opens_one_pa
     desk: Desk, lookalike: LookAlike, fault: str
 ) -> None:
     asked = context()
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
     await lookalike.control("faults", kind=fault, path=SESSIONS, times=9)
 
     lost = await desk.start(asked)
@@ -117,7 +112,7 @@ async def test_an_answer_that_never_came_is_unconfirmed_and_a_retry_opens_one_pa
         return  # Stripe keeps answering a key with the 500 it began with: the reconciler's case.
     found = await desk.start(asked)
     assert found.answer["status"] == "checkout_opened"
-    assert await sessions(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
     assert desk.told == ["PaymentInitiated", "PaymentUnconfirmed", "PaymentCheckoutOpened"]
 
 
@@ -125,10 +120,10 @@ async def test_a_crash_between_our_commit_and_the_gateways_answer_is_mended_by_a
     desk: Desk, lookalike: LookAlike
 ) -> None:
     asked = context()
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
     await lookalike.control("faults", kind="hang_after", path=SESSIONS, seconds=1)
     dying = asyncio.create_task(desk.start(asked))
-    while await sessions(lookalike) == before:  # noqa: ASYNC110 - nothing tells us when
+    while await lookalike.sessions_opened() == before:  # noqa: ASYNC110 - nothing tells us when
         await asyncio.sleep(0.01)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
@@ -137,7 +132,7 @@ async def test_a_crash_between_our_commit_and_the_gateways_answer_is_mended_by_a
     receipt = await desk.start(asked)
 
     assert receipt.answer["status"] == "checkout_opened"
-    assert await sessions(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
     assert desk.told == ["PaymentInitiated", "PaymentCheckoutOpened"]
 
 
@@ -153,11 +148,11 @@ async def test_while_another_process_asks_the_gateway_a_retry_is_told_to_wait(de
 
 async def test_fifty_at_once_open_one_page(desk: Desk, lookalike: LookAlike) -> None:
     asked = context()
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
 
     answers = await asyncio.gather(*(desk.start(asked) for _ in range(50)), return_exceptions=True)
 
-    assert await sessions(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
     assert len(desk.events) == 2
     refused = [answer for answer in answers if isinstance(answer, BaseException)]
     assert all(isinstance(answer, CommandInProgress) for answer in refused)
@@ -268,7 +263,7 @@ async def expire(desk: Desk, payment_id: str) -> None:
 
 async def test_a_key_older_than_stripe_remembers_is_not_sent_again(desk: Desk, lookalike: LookAlike) -> None:
     asked = context()
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
     await lookalike.control("faults", kind="reset_before", path=SESSIONS, times=9)
     await desk.start(asked)
     await lookalike.http.delete("/sandbox/faults")
@@ -276,7 +271,7 @@ async def test_a_key_older_than_stripe_remembers_is_not_sent_again(desk: Desk, l
     late = await desk.start(replace(asked, now=asked.now + timedelta(hours=24)))
 
     assert late.answer["status"] == "unconfirmed"
-    assert await sessions(lookalike) == before
+    assert await lookalike.sessions_opened() == before
 
 
 async def test_an_erased_customer_cannot_pay(desk: Desk) -> None:

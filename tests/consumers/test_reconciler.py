@@ -44,11 +44,6 @@ async def office(database_url: str, gateway: StripeGateway) -> AsyncIterator[Off
         await store.close()
 
 
-async def sessions(lookalike: LookAlike) -> int:
-    counts: dict[str, int] = (await lookalike.http.get("/sandbox/counts")).json()
-    return counts["checkout_sessions"]
-
-
 async def lost(office: Office, lookalike: LookAlike, fault: str) -> Context:
     """A payment that was started while the gateway's answer did not come."""
     asked = context()
@@ -63,13 +58,13 @@ async def lost(office: Office, lookalike: LookAlike, fault: str) -> Context:
 async def test_an_unconfirmed_payment_is_resolved_with_the_same_key(
     office: Office, lookalike: LookAlike, fault: str
 ) -> None:
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
     asked = await lost(office, lookalike, fault)
 
     assert await office.reconcile() == {"payment_opened": 1}
 
     assert await office.status(asked) is Status.CHECKOUT_OPENED
-    assert await sessions(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
 
 
 async def test_the_caller_s_retry_then_gets_what_the_reconciler_found(office: Office, lookalike: LookAlike) -> None:
@@ -101,13 +96,13 @@ async def test_while_the_gateway_is_away_the_pauses_grow(office: Office, lookali
 
 
 async def test_after_the_key_s_life_a_page_is_found_by_the_payment_s_id(office: Office, lookalike: LookAlike) -> None:
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
     asked = await lost(office, lookalike, "reset_after")
 
     assert await office.reconcile(timedelta(hours=23, minutes=30)) == {"payment_found": 1}
 
     assert await office.status(asked) is Status.CHECKOUT_OPENED
-    assert await sessions(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
 
 
 async def test_after_the_key_s_life_what_never_was_expires(office: Office, lookalike: LookAlike) -> None:

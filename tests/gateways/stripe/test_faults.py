@@ -19,12 +19,6 @@ from tests.sandbox.stripe.receiver import Receiver
 SESSIONS = "/v1/checkout/sessions"
 
 
-async def sessions(lookalike: LookAlike) -> int:
-    """How many checkouts there really are."""
-    counts: dict[str, int] = (await lookalike.http.get("/sandbox/counts")).json()
-    return counts["checkout_sessions"]
-
-
 async def calls_left(lookalike: LookAlike) -> int:
     """How many more calls the ordered faults wait for."""
     faults = (await lookalike.http.get("/sandbox/faults")).json()["faults"]
@@ -35,11 +29,11 @@ async def calls_left(lookalike: LookAlike) -> int:
 async def test_a_single_fault_is_passed_over_and_opens_one_page(
     gateway: StripeGateway, lookalike: LookAlike, kind: str
 ) -> None:
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
     await lookalike.control("faults", kind=kind, path=SESSIONS)
 
     assert (await opened(gateway, order())).url
-    assert await sessions(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "server_error", "server_error_after", "conflict"])
@@ -57,7 +51,7 @@ async def test_a_fault_that_stays_leaves_the_outcome_unknown(
 async def test_an_answer_that_was_lost_is_had_again_under_the_same_key(
     gateway: StripeGateway, impatient_gateway: StripeGateway, lookalike: LookAlike, kind: str
 ) -> None:
-    before = await sessions(lookalike)
+    before = await lookalike.sessions_opened()
     request, key = gateway.checkout_request(order()), new_key()
     await lookalike.control("faults", kind=kind, path=SESSIONS, times=9, seconds=2)
     with pytest.raises(GatewayUnavailable):
@@ -67,7 +61,7 @@ async def test_an_answer_that_was_lost_is_had_again_under_the_same_key(
     checkout = await gateway.open_checkout(request, key)
 
     assert checkout.url
-    assert await sessions(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
 
 
 async def test_a_call_is_given_up_when_its_time_is_over_and_says_that_the_outcome_is_unknown(
@@ -97,8 +91,8 @@ async def test_where_nobody_listens_the_gateway_is_unavailable() -> None:
         await gateway.close()
 
 
-async def test_a_key_that_stripe_does_not_know_is_the_operators_affair_and_not_repeated(address: str) -> None:
-    gateway = StripeGateway("sk_test_somebody_elses", [], address)
+async def test_a_key_that_stripe_does_not_know_is_the_operators_affair_and_not_repeated(stripe_address: str) -> None:
+    gateway = StripeGateway("sk_test_somebody_elses", [], stripe_address)
     try:
         with pytest.raises(GatewayMisconfigured) as caught:
             await gateway.read_price("price_ebook")

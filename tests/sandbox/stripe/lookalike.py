@@ -1,19 +1,37 @@
-"""The look-alike under test, with the few moves that tests make again and again."""
+"""A look-alike on a real socket, the official SDK speaking to it, and the few moves that tests make again and again."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import stripe
+
+from sandbox.stripe.account import Settings
 
 WAIT_SECONDS = 10.0
 API_KEY = "sk_test_lookalike"
 WEBHOOK_SECRET = "whsec_lookalike"
 SUCCESS_URL = "https://shop.example/thanks?session={CHECKOUT_SESSION_ID}"
 CANCEL_URL = "https://shop.example/cart"
+
+
+def settings(data: Path, webhook_url: str | None) -> Settings:
+    """Fast: a minute between two attempts lasts 20 ms; a debit settles when a test says so."""
+    return Settings(
+        data=data,
+        base_url="",
+        api_key=API_KEY,
+        webhook_secret=WEBHOOK_SECRET,
+        webhook_url=webhook_url,
+        retry_minute_seconds=0.02,
+        settlement_seconds=600,
+        booking_seconds=0.02,
+    )
 
 
 class LookAlike:
@@ -43,6 +61,10 @@ class LookAlike:
         assert answer.is_success, answer.text
         return cast(dict[str, Any], answer.json())
 
+    async def sessions_opened(self) -> int:
+        """How many checkout sessions there are, opened by whomever."""
+        return int((await self.http.get("/sandbox/counts")).json()["checkout_sessions"])
+
     async def pay(self, session: stripe.checkout.Session, /, **told: Any) -> dict[str, Any]:
         return await self.control(f"checkout/{session.id}/pay", **told)
 
@@ -69,6 +91,19 @@ class LookAlike:
             while len(types := await self.event_types(about)) < count:  # noqa: ASYNC110 - as below
                 await asyncio.sleep(0.01)
         return types
+
+
+@asynccontextmanager
+async def speaking_to(address: str) -> AsyncIterator[LookAlike]:
+    """The SDK's async client and a plain HTTP client for one address, closed at the end. Neither tries again."""
+    # No TLS on loopback: loading certificates would be most of the time a test takes.
+    sdk_http = stripe.HTTPXClient(verify_ssl_certs=False)
+    http = httpx.AsyncClient(base_url=address, timeout=10, verify=False, trust_env=False)
+    client = stripe.StripeClient(API_KEY, base_addresses={"api": address}, http_client=sdk_http, max_network_retries=0)
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(sdk_http.close_async)
+        closing.push_async_callback(http.aclose)
+        yield LookAlike(address, client, http)
 
 
 async def eventually(holds: Callable[[], Any], within_seconds: float = WAIT_SECONDS) -> None:

@@ -10,8 +10,7 @@ import pytest
 import stripe
 
 from sandbox.stripe.embedded import serving
-from tests.sandbox.stripe.conftest import settings, speaking_to
-from tests.sandbox.stripe.lookalike import WAIT_SECONDS, WEBHOOK_SECRET, LookAlike, eventually
+from tests.sandbox.stripe.lookalike import WAIT_SECONDS, WEBHOOK_SECRET, LookAlike, eventually, settings, speaking_to
 from tests.sandbox.stripe.receiver import Arrival, Receiver
 
 CARD = "4242424242424242"

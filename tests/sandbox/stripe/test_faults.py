@@ -12,25 +12,21 @@ from tests.sandbox.stripe.lookalike import API_KEY, LookAlike
 SESSIONS = "/v1/checkout/sessions"
 
 
-async def made(lookalike: LookAlike) -> int:
-    return int((await lookalike.http.get("/sandbox/counts")).json()["checkout_sessions"])
-
-
 @pytest.mark.parametrize(("kind", "sessions"), [("reset_before", 0), ("reset_after", 1)])
 async def test_a_broken_connection_hides_whether_anything_was_done(
     lookalike: LookAlike, kind: str, sessions: int
 ) -> None:
-    before = await made(lookalike)
+    before = await lookalike.sessions_opened()
     await lookalike.control("faults", kind=kind, path=SESSIONS)
 
     with pytest.raises(stripe.APIConnectionError):
         await lookalike.open()
 
-    assert await made(lookalike) == before + sessions
+    assert await lookalike.sessions_opened() == before + sessions
 
 
 async def test_the_same_key_after_a_break_finds_the_session_that_was_made(lookalike: LookAlike) -> None:
-    before = await made(lookalike)
+    before = await lookalike.sessions_opened()
     await lookalike.control("faults", kind="reset_after", path=SESSIONS)
     order: Any = {
         "mode": "payment",
@@ -42,21 +38,21 @@ async def test_the_same_key_after_a_break_finds_the_session_that_was_made(lookal
     session = await lookalike.client.v1.checkout.sessions.create_async(order, options)
 
     assert session.status == "open"
-    assert await made(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
 
 
 @pytest.mark.parametrize("kind", ["hang_before", "hang_after"])
 async def test_a_hang_outlasts_an_impatient_caller_and_the_session_is_made_all_the_same(
     lookalike: LookAlike, kind: str
 ) -> None:
-    before = await made(lookalike)
+    before = await lookalike.sessions_opened()
     await lookalike.control("faults", kind=kind, path=SESSIONS, seconds=0.3)
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(lookalike.open(), 0.1)
     await asyncio.sleep(0.4)
 
-    assert await made(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
 
 
 async def test_a_fault_lasts_for_as_many_calls_as_were_ordered(lookalike: LookAlike) -> None:

@@ -22,12 +22,8 @@ async def post(lookalike: LookAlike, key: str, path: str = "/v1/checkout/session
     return await lookalike.http.post(path, data=form or FORM, auth=(API_KEY, ""), headers=headers)
 
 
-async def sessions_made(lookalike: LookAlike) -> int:
-    return int((await lookalike.http.get("/sandbox/counts")).json()["checkout_sessions"])
-
-
 async def test_the_same_request_gets_the_same_answer_and_does_nothing_twice(lookalike: LookAlike) -> None:
-    before = await sessions_made(lookalike)
+    before = await lookalike.sessions_opened()
 
     first, second = await post(lookalike, "same-1"), await post(lookalike, "same-1")
 
@@ -35,7 +31,7 @@ async def test_the_same_request_gets_the_same_answer_and_does_nothing_twice(look
     assert "Idempotent-Replayed" not in first.headers
     assert second.headers["Idempotent-Replayed"] == "true"
     assert second.headers["Original-Request"] == first.headers["Request-Id"] != second.headers["Request-Id"]
-    assert await sessions_made(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
 
 
 async def test_the_order_of_the_parameters_does_not_matter(lookalike: LookAlike) -> None:
@@ -96,14 +92,14 @@ async def test_a_refused_state_is_kept(lookalike: LookAlike) -> None:
 
 @pytest.mark.parametrize(("kind", "made"), [("server_error", 0), ("server_error_after", 1)])
 async def test_a_500_is_kept_and_replayed(lookalike: LookAlike, kind: str, made: int) -> None:
-    before = await sessions_made(lookalike)
+    before = await lookalike.sessions_opened()
     await lookalike.control("faults", kind=kind, path="/v1/checkout/sessions")
 
     first, second = await post(lookalike, f"broken-{kind}"), await post(lookalike, f"broken-{kind}")
 
     assert (first.status_code, second.status_code) == (500, 500)
     assert second.headers["Idempotent-Replayed"] == "true"
-    assert await sessions_made(lookalike) == before + made
+    assert await lookalike.sessions_opened() == before + made
 
 
 @pytest.mark.parametrize("kind", ["rate_limit", "lock_timeout", "conflict"])
@@ -136,7 +132,7 @@ async def test_a_key_has_at_most_255_characters(lookalike: LookAlike) -> None:
 
 
 async def test_the_sdk_gets_one_session_for_many_tries_at_once(lookalike: LookAlike) -> None:
-    before = await sessions_made(lookalike)
+    before = await lookalike.sessions_opened()
     options: Any = {"idempotency_key": "many-1"}
     order: Any = {
         "mode": "payment",
@@ -149,4 +145,4 @@ async def test_the_sdk_gets_one_session_for_many_tries_at_once(lookalike: LookAl
     )
 
     assert len({session.id for session in made}) == 1
-    assert await sessions_made(lookalike) == before + 1
+    assert await lookalike.sessions_opened() == before + 1
