@@ -14,7 +14,7 @@ from commands.payments import payment_id_of
 from commands.settlement import NoticeUnmatched
 from commands.store.postgres import PostgresStore
 from domain.payment import PAYMENTS, Status
-from gateways.notices import Delivery
+from gateways.notices import Delivery, Irrelevant
 from gateways.stripe.client import StripeGateway
 from runtime import postgres
 from runtime.postgres import Pool
@@ -202,8 +202,6 @@ async def test_bodies_of_unknown_customers_are_emptied_after_thirty_days(counter
 
 def test_a_delivery_has_one_command_per_account_and_mode() -> None:
     def delivery(account: str, livemode: bool) -> Delivery:
-        from gateways.notices import Irrelevant
-
         return Delivery(
             account=account,
             livemode=livemode,

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from commands.payments import payment_id_of
-from commands.ports import CommandInProgress, IdempotencyKeyReused
+from commands.ports import CommandInProgress, Decided, IdempotencyKeyReused, States
 from commands.store.memory import MemoryStore
 from domain.errors import DomainError
-from domain.payment import PaymentCheckoutOpened, PaymentInitiated, Status
+from domain.payment import PAYMENTS, PaymentCheckoutOpened, PaymentInitiated, Status, checkout
 from domain.payment.errors import (
     CheckoutNotKnownYet,
     CustomerErased,
@@ -248,9 +248,6 @@ async def test_an_ended_payment_is_not_opened_again(desk: Desk, lookalike: LookA
 
 
 async def expire(desk: Desk, payment_id: str) -> None:
-    from commands.ports import Decided, States
-    from domain.payment import PAYMENTS, checkout
-
     stream = PAYMENTS.at(payment_id)
 
     def decide(states: States) -> Decided:

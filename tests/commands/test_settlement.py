@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from commands.payments import payment_id_of
-from commands.ports import Context
+from commands.ports import Context, Decided, States
 from commands.settlement import NoticeUnmatched, settle
 from commands.store.memory import MemoryStore
 from commands.store.postgres import PostgresStore
@@ -84,8 +84,6 @@ class Sale:
 
 
 async def sale(store: MemoryStore | PostgresStore, product: Product = PACK) -> Sale:
-    from commands.ports import Decided, States
-
     asked = context()
     payment_id = payment_id_of(asked.command_id)
     stream = PAYMENTS.at(payment_id)

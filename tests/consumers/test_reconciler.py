@@ -1,7 +1,7 @@
 """Whatever went wrong between us and the gateway, the reconciler ends it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -162,8 +162,6 @@ async def test_what_was_kept_and_never_recorded_is_forgotten_after_an_hour(
     asked = await lost(office, lookalike, "reset_before")
     kept = await office.reconciler.open_payments.get(payment_id_of(asked.command_id))
     assert kept is not None
-    from dataclasses import replace
-
     ghost = replace(kept, payment_id="pay_never_recorded")
     await office.reconciler.open_payments.add(ghost, due_at=kept.created_at)
     await office.reconciler.open_payments.close(kept.payment_id, kept.created_at)
