@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sandbox.artifact import Jar, sha256
 from sandbox.errors import SandboxError
 
 PINNED = Path(__file__).with_suffix(".sha256")
@@ -23,23 +23,6 @@ _DOWNLOADS_AT_ONCE = 12
 
 class JarsUnavailable(SandboxError):
     """Kafka's jars are not in the cache and could not be fetched, or were not what they should be."""
-
-
-@dataclass(frozen=True)
-class Jar:
-    """One jar: its SHA-256 in hex and its Maven coordinate. As text, its line in `jars.sha256`."""
-
-    sha256: str
-    group: str
-    artifact: str
-    version: str
-
-    @property
-    def filename(self) -> str:
-        return f"{self.artifact}-{self.version}.jar"
-
-    def __str__(self) -> str:
-        return f"{self.sha256}  {self.group}:{self.artifact}:{self.version}"
 
 
 def cache_folder() -> Path:
@@ -76,12 +59,6 @@ def kafka_jars() -> Path:
 def are_here() -> bool:
     """Say whether `kafka_jars` will answer without the network."""
     return _folder().exists()
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _folder() -> Path:

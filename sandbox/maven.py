@@ -13,7 +13,7 @@ from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import MavenContext, PythonResolver
 from jgo.parse import Endpoint
 
-from sandbox.jars import Jar, sha256
+from sandbox.artifact import Jar, sha256
 
 # slf4j-simple, because log4j's binding to slf4j drags in Kafka clients of another version, and the broker dies.
 KAFKA = "org.apache.kafka:kafka_2.13:4.1.0+org.slf4j:slf4j-simple:1.7.36"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandbox import jars, maven
-from sandbox.jars import Jar, JarsUnavailable, are_here, cache_folder, kafka_jars, pinned_jars
+from sandbox.artifact import Jar
+from sandbox.jars import JarsUnavailable, are_here, cache_folder, kafka_jars, pinned_jars
 
 CONTENT = b"a jar"
 
