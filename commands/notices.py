@@ -171,7 +171,7 @@ class PostgresNotices:
         self._pool = pool
 
     async def keep(self, notice: Kept) -> None:
-        await self._execute(
+        await self._pool.execute(
             "INSERT INTO gateway.notices (account, livemode, event_id, gateway, command_id, event_type, api_version,"
             " created_at, received_at, owner, sealed, due_at)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -193,13 +193,13 @@ class PostgresNotices:
         )
 
     async def settle(self, command_id: UUID, outcome: str, now: datetime) -> None:
-        await self._execute(
+        await self._pool.execute(
             "UPDATE gateway.notices SET applied_at = %s, outcome = %s WHERE command_id = %s AND applied_at IS NULL",
             (now, outcome, command_id),
         )
 
     async def postpone(self, command_id: UUID, due_at: datetime) -> None:
-        await self._execute(
+        await self._pool.execute(
             "UPDATE gateway.notices SET due_at = %s, attempts = attempts + 1 WHERE command_id = %s",
             (due_at, command_id),
         )
@@ -213,17 +213,11 @@ class PostgresNotices:
             return [_kept(row) for row in await cursor.fetchall()]
 
     async def purge(self, received_before: datetime) -> int:
-        async with self._pool.connection() as connection:
-            done = await connection.execute(
-                "UPDATE gateway.notices SET sealed = ''"
-                " WHERE owner LIKE 'gateway\\_%%' AND received_at < %s AND applied_at IS NOT NULL AND sealed <> ''",
-                (received_before,),
-            )
-            return done.rowcount
-
-    async def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
-        async with self._pool.connection() as connection:
-            await connection.execute(statement, values)
+        return await self._pool.execute(
+            "UPDATE gateway.notices SET sealed = ''"
+            " WHERE owner LIKE 'gateway\\_%%' AND received_at < %s AND applied_at IS NOT NULL AND sealed <> ''",
+            (received_before,),
+        )
 
 
 def _kept(row: Mapping[str, Any]) -> Kept:

@@ -70,25 +70,24 @@ class PostgresOpenPayments:
         self._pool = pool
 
     async def add(self, payment: OpenPayment, due_at: datetime) -> OpenPayment:
-        async with self._pool.connection() as connection:
-            await connection.execute(
-                "INSERT INTO gateway.requests (payment_id, project_id, gateway, command_id, fingerprint, request_id,"
-                " idempotency_key, owner, sealed, created_at, due_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (payment_id) DO NOTHING",
-                (
-                    payment.payment_id,
-                    payment.project_id,
-                    payment.gateway,
-                    payment.command_id,
-                    payment.fingerprint,
-                    payment.request_id,
-                    payment.idempotency_key,
-                    payment.request.owner,
-                    payment.request.sealed,
-                    payment.created_at,
-                    due_at,
-                ),
-            )
+        await self._pool.execute(
+            "INSERT INTO gateway.requests (payment_id, project_id, gateway, command_id, fingerprint, request_id,"
+            " idempotency_key, owner, sealed, created_at, due_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (payment_id) DO NOTHING",
+            (
+                payment.payment_id,
+                payment.project_id,
+                payment.gateway,
+                payment.command_id,
+                payment.fingerprint,
+                payment.request_id,
+                payment.idempotency_key,
+                payment.request.owner,
+                payment.request.sealed,
+                payment.created_at,
+                due_at,
+            ),
+        )
         return await self.get(payment.payment_id) or payment
 
     async def get(self, payment_id: str) -> OpenPayment | None:
@@ -99,22 +98,18 @@ class PostgresOpenPayments:
         return await self._select("WHERE closed_at IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s", (now, limit))
 
     async def postpone(self, payment_id: str, due_at: datetime, *, attempts: int) -> None:
-        await self._execute(
+        await self._pool.execute(
             "UPDATE gateway.requests SET due_at = %s, attempts = %s WHERE payment_id = %s",
             (due_at, attempts, payment_id),
         )
 
     async def close(self, payment_id: str, now: datetime) -> None:
-        await self._execute("UPDATE gateway.requests SET closed_at = %s WHERE payment_id = %s", (now, payment_id))
+        await self._pool.execute("UPDATE gateway.requests SET closed_at = %s WHERE payment_id = %s", (now, payment_id))
 
     async def _select(self, condition: str, values: tuple[Any, ...]) -> list[OpenPayment]:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(f"SELECT * FROM gateway.requests {condition}", values)  # noqa: S608  # constants above
             return [_open_payment(row) for row in await cursor.fetchall()]
-
-    async def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
-        async with self._pool.connection() as connection:
-            await connection.execute(statement, values)
 
 
 class MemoryOpenPayments:

@@ -3,6 +3,7 @@
 import asyncio
 import select
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,11 @@ class Pool(AsyncConnectionPool[AsyncConnection[Any]]):
             await connection.close()
             await self.putconn(connection)  # The pool replaces what comes back closed.
         return connection
+
+    async def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement on whichever connection is free. Returns how many rows it touched."""
+        async with self.connection() as connection:
+            return (await connection.execute(statement, values)).rowcount
 
 
 def _closed_by_server(connection: AsyncConnection[Any]) -> bool:
