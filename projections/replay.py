@@ -87,12 +87,12 @@ class Outcome:
         """One sentence."""
         new = ", ".join(sorted(self.new.values()))
         if not self.tables:
-            return f"There was nothing to compare with; {new} answers from now on."
+            return f"There was nothing to compare with. Answering from now on: {new}."
         if self.is_equal:
-            return f"Every row is equal; {new} answers from now on, and what it replaces follows."
+            return f"Every row is equal. Answering from now on: {new}. What they replace is kept up to date."
         if self.is_good:
-            return f"Rows differ, which is accepted ({self.accepted}); {new} answers from now on."
-        return f"Rows differ. Nothing is switched; {new} stays to be looked at until the next replay."
+            return f"Rows differ, which is accepted ({self.accepted}). Answering from now on: {new}."
+        return f"Rows differ. Nothing is switched; kept to be looked at until the next replay: {new}."
 
 
 class Replay:

@@ -67,13 +67,17 @@ class _Rate(ProgressColumn):
 
 
 def _overview(tables: Sequence[TableComparison]) -> Table:
-    shown = Table("table", "live", "new", "only live", "only new", "differ", "hash", "")
+    shown = Table(box=None, padding=(0, 1))
+    shown.add_column("table", no_wrap=True)
+    for column in ("live", "new", "only live", "only new", "differ"):
+        shown.add_column(column, justify="right")
+    shown.add_column("hash", no_wrap=True)
     for table in tables:
         counts = (table.live_rows, table.new_rows, table.only_live, table.only_new, table.different)
         hashes = dict.fromkeys((table.live_hash[:8], table.new_hash[:8]))
-        verdict = "equal" if table.is_equal else "[red]differs[/red]"
+        colour = "green" if table.is_equal else "red"
         name = f"{table.read_model}.{table.table}"
-        shown.add_row(name, *(f"{count:,}" for count in counts), "\n".join(hashes), verdict)
+        shown.add_row(name, *(f"{count:,}" for count in counts), "\n".join(hashes), style=colour)
     return shown
 
 
