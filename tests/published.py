@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -10,30 +10,17 @@ import psycopg
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from domain.payment import (
-    PAYMENTS,
-    PaymentAttemptFailed,
-    PaymentCanceled,
-    PaymentCheckoutOpened,
-    PaymentEvent,
-    PaymentExpired,
-    PaymentFailed,
-    PaymentInitiated,
-    PaymentProcessing,
-    PaymentSucceeded,
-    PaymentUnconfirmed,
-)
+from domain.payment import PAYMENTS, PaymentExpired
 from domain.streams import Facts
-from domain.wallet import WALLETS, CreditsPurchased, wallet_id
+from domain.wallet import WALLETS
 from eventlog import topics
 from eventlog.topics import TopicSettings, full_name, partition_of
 from schemas import chain, cloudevents, codec
 from schemas.envelope import Envelope, Recorded
 from schemas.names import name_of
+from tests.samples import BEGINNING, PROJECT, initiated, opened, purchased, succeeded
 
 PARTITIONS = 4
-PROJECT = "prj_00000000000000000000000000000001"
-BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class History:
@@ -77,77 +64,6 @@ class History:
         return Recorded(
             **known, position=self._position, event=event, value=value, previous_hash=before, hash=self._hash
         )
-
-
-def initiated(
-    payment_id: str, *, user_id: str = "u1", product_id: str = "ebook", **changes: object
-) -> PaymentInitiated:
-    """Somebody wants to pay 29.99 USD."""
-    fields: dict[str, Any] = {
-        "project_id": PROJECT,
-        "customer_id": f"cus_{user_id}",
-        "product_type": "one_time",
-        "price_id": "price_ebook",
-        "quantity": 1,
-        "payment_type": "one_time",
-        "amount_minor": 29_99,
-        "currency": "usd",
-        "credits": 0,
-        "credit_type": "",
-        "gateway": "stripe",
-        "initiated_at": BEGINNING,
-        "metadata": {"order": payment_id},
-    }
-    return PaymentInitiated(payment_id=payment_id, user_id=user_id, product_id=product_id, **(fields | changes))
-
-
-def opened(payment_id: str) -> PaymentCheckoutOpened:
-    return PaymentCheckoutOpened(
-        payment_id=payment_id, checkout_id=f"cs_{payment_id}", expires_at=BEGINNING + timedelta(hours=24)
-    )
-
-
-def succeeded(
-    payment_id: str, *, amount_minor: int = 29_99, gateway_payment_id: str | None = "pi_1"
-) -> PaymentSucceeded:
-    return PaymentSucceeded(
-        payment_id=payment_id,
-        user_id="u1",
-        product_id="ebook",
-        amount_minor=amount_minor,
-        currency="usd",
-        amount_differs=amount_minor != 29_99,
-        checkout_id=f"cs_{payment_id}",
-        gateway_payment_id=gateway_payment_id,
-    )
-
-
-def later_events(payment_id: str) -> Sequence[PaymentEvent]:
-    """One of each event that may follow `payment.initiated`."""
-    return [
-        opened(payment_id),
-        PaymentAttemptFailed(payment_id=payment_id, attempt_id="a1", code="card_declined", decline_code="do_not_honor"),
-        PaymentProcessing(payment_id=payment_id, checkout_id=f"cs_{payment_id}", gateway_payment_id="pi_0"),
-        PaymentCanceled(payment_id=payment_id, reason="asked"),
-        PaymentExpired(payment_id=payment_id, reason="time"),
-        PaymentFailed(payment_id=payment_id, code="bank_refused", reason="no money"),
-        PaymentUnconfirmed(payment_id=payment_id, reason="timeout"),
-        succeeded(payment_id, gateway_payment_id=None),
-        succeeded(payment_id, amount_minor=30_00),
-    ]
-
-
-def purchased(payment_id: str, *, user_id: str, amount: int, balance: int) -> CreditsPurchased:
-    return CreditsPurchased(
-        wallet_id=wallet_id(PROJECT, user_id, "api"),
-        user_id=user_id,
-        credit_type="api",
-        entry_id=f"ent_{payment_id}",
-        amount=amount,
-        balance=balance,
-        payment_id=payment_id,
-        product_id="credits",
-    )
 
 
 def lives_of_payments(count: int, *, seed: int = 1, history: History | None = None) -> History:

@@ -13,37 +13,11 @@ from commands.payments import CancelPayment, StartPayment, cancel_payment, payme
 from commands.ports import Context, EventStore, Receipt
 from commands.store.memory import MemoryStore
 from domain.payment import PAYMENTS, Payment
-from domain.product import Price, Product, ProductType
 from domain.project import Project
 from gateways.stripe.client import StripeGateway
+from tests.samples import EBOOK, PACK, PRO
 from vault.memory import MemoryVault
 
-EBOOK = Product(
-    product_id="ebook",
-    name="E-book",
-    type=ProductType.ONE_TIME,
-    price=Price(price_id="price_ebook", amount_minor=29_99, currency="usd", interval=None),
-    recurring=False,
-    credits=0,
-    credit_type="",
-    permissions=(),
-)
-PACK = replace(
-    EBOOK,
-    product_id="pack",
-    type=ProductType.API_CREDITS,
-    price=Price(price_id="price_credits_1000", amount_minor=10_00, currency="usd", interval=None),
-    credits=1000,
-    credit_type="api",
-)
-PRO = replace(
-    EBOOK,
-    product_id="pro",
-    type=ProductType.PRO_FEATURES,
-    price=Price(price_id="price_pro_monthly", amount_minor=20_00, currency="usd", interval="month"),
-    recurring=True,
-    permissions=("export",),
-)
 SHOP = Project(
     project_id="prj_shop",
     name="Shop",

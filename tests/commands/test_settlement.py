@@ -26,7 +26,8 @@ from gateways.notices import (
     Unreadable,
 )
 from runtime import postgres
-from tests.commands.payments import PACK, context
+from tests.commands.payments import context
+from tests.samples import PACK
 
 
 @dataclass(frozen=True)

@@ -30,48 +30,14 @@ from domain.payment.errors import (
     PaymentEnded,
     PaymentNotCancelable,
 )
-from domain.product import Price, Product, ProductType
+from tests.samples import EBOOK, initiated, succeeded
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
-EBOOK = Product(
-    product_id="ebook",
-    name="E-book",
-    type=ProductType.ONE_TIME,
-    price=Price(price_id="price_ebook", amount_minor=29_99, currency="usd", interval=None),
-    recurring=False,
-    credits=0,
-    credit_type="",
-    permissions=(),
-)
-INITIATED = PaymentInitiated(
-    payment_id="pay_1",
-    project_id="prj_1",
-    user_id="u1",
-    customer_id="cus_1",
-    product_id="ebook",
-    product_type="one_time",
-    price_id="price_ebook",
-    quantity=1,
-    payment_type="one_time",
-    amount_minor=29_99,
-    currency="usd",
-    credits=0,
-    credit_type="",
-    gateway="stripe",
-    initiated_at=NOW,
-)
+INITIATED = initiated("pay_1")
 OPENED = PaymentCheckoutOpened(payment_id="pay_1", checkout_id="cs_1", expires_at=NOW)
 UNCONFIRMED = PaymentUnconfirmed(payment_id="pay_1", reason="timeout")
 PROCESSING = PaymentProcessing(payment_id="pay_1", checkout_id="cs_1")
-SUCCEEDED = PaymentSucceeded(
-    payment_id="pay_1",
-    user_id="u1",
-    product_id="ebook",
-    amount_minor=29_99,
-    currency="usd",
-    amount_differs=False,
-    checkout_id="cs_1",
-)
+SUCCEEDED = succeeded("pay_1", checkout_id="cs_1")
 FAILED = PaymentFailed(payment_id="pay_1", code="no_funds", reason="the bank sent no money")
 EXPIRED = PaymentExpired(payment_id="pay_1", reason="closed")
 CANCELED = PaymentCanceled(payment_id="pay_1", reason="changed their mind")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import DomainError
-from domain.product import Price, Product, ProductType, detect_features, detect_payment_types
+from domain.product import Product, ProductType, detect_features, detect_payment_types
 from domain.project import PROJECTS, Key, KeyIssued, KeyKind, KeyRevoked, Project, ProjectRegistered, ProjectUpdated
 from domain.project.catalogue import check_products, product_for_sale, put_product
 from domain.project.errors import (
@@ -19,26 +19,8 @@ from domain.project.errors import (
 )
 from domain.project.keys import issue_key, revoke_key
 from domain.project.registration import register, update
+from tests.samples import EBOOK, PACK, PRO
 
-EBOOK = Product(
-    product_id="ebook",
-    name="E-book",
-    type=ProductType.ONE_TIME,
-    price=Price(price_id="price_ebook", amount_minor=29_99, currency="usd", interval=None),
-    recurring=False,
-    credits=0,
-    credit_type="",
-    permissions=(),
-)
-PACK = replace(EBOOK, product_id="pack", type=ProductType.API_CREDITS, credits=1000, credit_type="api")
-PRO = replace(
-    EBOOK,
-    product_id="pro",
-    type=ProductType.PRO_FEATURES,
-    price=Price(price_id="price_pro", amount_minor=20_00, currency="usd", interval="month"),
-    recurring=True,
-    permissions=("export",),
-)
 CALLS = replace(PRO, product_id="calls", type=ProductType.METERED, permissions=())
 SECRET = Key("key_1", KeyKind.SECRET, "hash1", "abcd")
 SPARE = Key("key_2", KeyKind.SECRET, "hash2", "efgh")

@@ -8,7 +8,8 @@ from runtime.postgres import Pool
 from schemas import rendering
 from tests.projections.conftest import Apply, Rows
 from tests.projections.test_projects import DEARER, EBOOK, ISSUED, REGISTERED, UPDATED
-from tests.published import PROJECT, History, initiated, opened, purchased, succeeded
+from tests.published import History
+from tests.samples import PROJECT, initiated, opened, purchased, succeeded
 
 PAYMENT = PAYMENTS.at("pay_1")
 BOUGHT = purchased("pay_1", user_id="u1", amount=100, balance=100)

@@ -10,7 +10,8 @@ from eventlog.log import Batch, Source
 from projections import checkpoints, folding, generations, payments
 from projections.comparison import TableComparison, compare, compare_when_together
 from projections.generations import Generation
-from tests.published import History, initiated
+from tests.published import History
+from tests.samples import initiated
 
 SOURCE = Source("payments", 0)
 

@@ -5,7 +5,8 @@ from projections import credits
 from projections.credits import Balance, Total
 from runtime.postgres import Pool
 from tests.projections.conftest import Apply, Rows
-from tests.published import PROJECT, History, purchased
+from tests.published import History
+from tests.samples import PROJECT, purchased
 
 
 def bought(*purchases: tuple[str, int]) -> History:

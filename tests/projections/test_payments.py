@@ -17,7 +17,8 @@ from projections.payments import After, Filter, Said, merge, row
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
 from tests.projections.conftest import Apply, Rows
-from tests.published import BEGINNING, PROJECT, History, initiated, later_events, opened, succeeded
+from tests.published import History
+from tests.samples import BEGINNING, PROJECT, initiated, later_events, opened, succeeded
 
 ANY_LIFE = st.lists(st.sampled_from(later_events("pay_1")), max_size=8)
 

@@ -14,7 +14,8 @@ from projections.payments import After, Filter
 from runtime import postgres
 from runtime.postgres import Pool
 from tests.projections.conftest import Apply
-from tests.published import BEGINNING, PROJECT, History, initiated, purchased
+from tests.published import History
+from tests.samples import BEGINNING, PROJECT, initiated, purchased
 
 Query = Callable[[Pool], Awaitable[Any]]
 

@@ -18,7 +18,8 @@ from projections import projects
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
 from tests.projections.conftest import Apply, Rows
-from tests.published import PROJECT, History
+from tests.published import History
+from tests.samples import PROJECT
 
 REGISTERED = ProjectRegistered(
     project_id=PROJECT,

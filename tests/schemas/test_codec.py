@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.payment.events import PaymentCheckoutOpened, PaymentInitiated
+from domain.payment.events import PaymentCheckoutOpened
 from schemas import codec
 from schemas.codec import Codec, NumberTooLarge, SchemaUnknown, ValueUnreadable
 from schemas.contracts import Contract, Record, contracts
 from schemas.names import EVENTS, name_of
+from tests.samples import initiated
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -133,10 +134,10 @@ def test_rotten_bytes_are_unreadable_and_nothing_else(schema_id: int, body: byte
 )
 def test_a_number_beyond_what_every_reader_holds_is_refused(field: str, limit: int) -> None:
     for number in (limit, -limit):
-        assert getattr(codec.decode(codec.encode(initiated(**{field: number}), "key:k")[1]).event, field) == number
+        assert getattr(codec.decode(encoded(field, number)).event, field) == number
     for number in (limit + 1, -limit - 1):
         with pytest.raises(NumberTooLarge, match=f"payment.initiated: {field} is {number}"):
-            codec.encode(initiated(**{field: number}), "key:k")
+            encoded(field, number)
 
 
 def test_a_time_that_is_too_far_away_is_refused() -> None:
@@ -188,22 +189,7 @@ def framed(contract: Contract, fields: dict[str, Any]) -> bytes:
     return b"\0" + contract.id.to_bytes(4, "big") + buffer.getvalue()
 
 
-def initiated(**changes: Any) -> PaymentInitiated:
-    fields: dict[str, Any] = {
-        "payment_id": "pay_1",
-        "project_id": "prj_1",
-        "user_id": "user-1",
-        "customer_id": "cus_1",
-        "product_id": "ebook",
-        "product_type": "one_time",
-        "price_id": "price_ebook",
-        "quantity": 1,
-        "payment_type": "one_time",
-        "amount_minor": 29_99,
-        "currency": "usd",
-        "credits": 0,
-        "credit_type": "",
-        "gateway": "stripe",
-        "initiated_at": MOMENT,
-    }
-    return PaymentInitiated(**{**fields, **changes})
+def encoded(field: str, number: int) -> bytes:
+    """A payment's beginning, with this number in it."""
+    changes: dict[str, Any] = {field: number}
+    return codec.encode(initiated(**changes), "key:k")[1]

@@ -11,6 +11,7 @@ from domain.payment.events import PaymentCheckoutOpened
 from domain.wallet.events import CreditsPurchased
 from schemas import names
 from schemas.codec import encode
+from tests.samples import opened, purchased
 
 _EVENT = """
     INSERT INTO store.events (stream, version, topic, type, event_id, command_id, project_id, actor, request_id,
@@ -47,14 +48,5 @@ def rows(connection: Connection[Any], query: str, parameters: Sequence[Any] | Ma
 
 def _event(stream: str, version: int) -> PaymentCheckoutOpened | CreditsPurchased:
     if stream.startswith("pay_"):
-        return PaymentCheckoutOpened(payment_id=stream, checkout_id=f"cs_{version}", expires_at=datetime.now(UTC))
-    return CreditsPurchased(
-        wallet_id=stream,
-        user_id="u1",
-        credit_type="api",
-        entry_id=f"ent_{version}",
-        amount=5,
-        balance=5 * version,
-        payment_id="pay_1",
-        product_id="credits_1000",
-    )
+        return opened(stream, checkout_id=f"cs_{version}")
+    return purchased(wallet_id=stream, entry_id=f"ent_{version}", amount=5, balance=5 * version)

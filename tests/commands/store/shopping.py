@@ -8,6 +8,7 @@ from commands.ports import Context, Decided, States
 from domain.payment import PAYMENTS, Payment, PaymentCheckoutOpened, PaymentEvent, PaymentInitiated, PaymentSucceeded
 from domain.streams import Stream
 from domain.wallet import WALLETS, CreditsPurchased, Wallet, WalletEvent
+from tests import samples
 
 Wallets = Stream[Wallet, WalletEvent]
 
@@ -48,51 +49,20 @@ def pay_in(*wallets: Wallets, amount: int = 5) -> Callable[[States], Decided]:
 
 
 def purchased(stream: Wallets, amount: int, balance: int) -> CreditsPurchased:
-    return CreditsPurchased(
-        wallet_id=stream.id,
-        user_id="u1",
-        credit_type="api",
-        entry_id=f"ent_{uuid4().hex}",
-        amount=amount,
-        balance=balance,
-        payment_id="pay_1",
-        product_id="credits_1000",
-    )
+    return samples.purchased(wallet_id=stream.id, entry_id=f"ent_{uuid4().hex}", amount=amount, balance=balance)
 
 
 def initiated(stream: Stream[Payment, PaymentEvent]) -> PaymentInitiated:
-    return PaymentInitiated(
-        payment_id=stream.id,
-        project_id="prj_shop",
-        user_id="u1",
-        customer_id="cus_1",
-        product_id="ebook",
-        product_type="one_time",
-        price_id="price_ebook",
-        quantity=1,
-        payment_type="one_time",
-        amount_minor=29_99,
-        currency="usd",
-        credits=0,
-        credit_type="",
-        gateway="stripe",
-        initiated_at=NOW,
-        metadata={"order": "7", "note": "äöü €"},
-    )
+    return samples.initiated(stream.id, initiated_at=NOW, metadata={"order": "7", "note": "äöü €"})
 
 
 def opened(stream: Stream[Payment, PaymentEvent], checkout_id: str) -> PaymentCheckoutOpened:
-    return PaymentCheckoutOpened(payment_id=stream.id, checkout_id=checkout_id, expires_at=NOW)
+    return samples.opened(stream.id, checkout_id=checkout_id)
 
 
 def succeeded(stream: Stream[Payment, PaymentEvent], checkout_id: str, gateway_payment_id: str) -> PaymentSucceeded:
-    return PaymentSucceeded(
-        payment_id=stream.id,
-        user_id="u1",
-        product_id="ebook",
-        amount_minor=29_99,
-        currency="usd",
-        amount_differs=False,
+    return samples.succeeded(
+        stream.id,
         checkout_id=checkout_id,
         gateway_payment_id=gateway_payment_id,
         gateway_subscription_id=f"sub_of_{gateway_payment_id}",
