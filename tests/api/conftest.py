@@ -11,22 +11,25 @@ from api.app import create_app
 from api.in_flight import InFlight
 from api.project_cache import ProjectCache
 from api.state import Services
-from commands.notices import PostgresNotices
-from commands.open_payments import MemoryOpenPayments, PostgresOpenPayments
-from commands.ports import Context, Decide, Receipt
+from commands.notices import Notices, PostgresNotices
+from commands.open_payments import MemoryOpenPayments, OpenPayments, PostgresOpenPayments
+from commands.ports import Context, Decide, EventStore, Receipt
 from commands.store.memory import MemoryStore
 from commands.store.postgres import PostgresStore
 from domain.streams import Stream
+from gateways.port import Gateway
 from gateways.stripe.client import StripeGateway
 from projections import payments
 from projections.generations import LiveGenerations
 from runtime import postgres
+from runtime.postgres import Pool
 from schemas.contracts import contracts
 from schemas.registry import Registry
 from tests.api.process import environment_of
 from tests.api.shop import OPERATOR_TOKEN, Shop, register
 from vault.keys import LocalKeyWrapper, MasterKey
 from vault.memory import MemoryVault
+from vault.port import Vault
 from vault.records import PostgresVault
 
 
@@ -45,6 +48,27 @@ class Memory(MemoryStore):
         return receipt
 
 
+def services_of(
+    store: EventStore, gateway: Gateway, vault: Vault, open_payments: OpenPayments, notices: Notices, reads: Pool
+) -> Services:
+    """The services over these parts, and what follows from them."""
+    live = LiveGenerations(reads)
+    return Services(
+        store=store,
+        gateway=gateway,
+        vault=vault,
+        open_payments=open_payments,
+        notices=notices,
+        reads=reads,
+        live=live,
+        payments=payments.by_id(reads, live),
+        projects=ProjectCache(store),
+        in_flight=InFlight(),
+        operator_token=OPERATOR_TOKEN,
+        url="http://api.test",
+    )
+
+
 @pytest.fixture
 def store(services: Services) -> Memory:
     store = services["store"]
@@ -55,23 +79,8 @@ def store(services: Services) -> Memory:
 @pytest.fixture
 def services(gateway: StripeGateway) -> Services:
     vault = MemoryVault()
-    store = Memory(vault)
     nowhere = postgres.pool("postgresql://127.0.0.1:1/nowhere", name="none", size=1)
-    live = LiveGenerations(nowhere)
-    return Services(
-        store=store,
-        gateway=gateway,
-        vault=vault,
-        open_payments=MemoryOpenPayments(),
-        notices=PostgresNotices(nowhere),
-        reads=nowhere,
-        live=live,
-        payments=payments.by_id(nowhere, live),
-        projects=ProjectCache(store),
-        in_flight=InFlight(),
-        operator_token=OPERATOR_TOKEN,
-        url="http://api.test",
-    )
+    return services_of(Memory(vault), gateway, vault, MemoryOpenPayments(), PostgresNotices(nowhere), nowhere)
 
 
 @pytest.fixture
@@ -109,21 +118,8 @@ async def real_services(database_url: str, gateway: StripeGateway) -> AsyncItera
             closing.push_async_callback(pool.close)
         store = PostgresStore(writes)
         closing.push_async_callback(store.close)
-        live = LiveGenerations(reads)
-        yield Services(
-            store=store,
-            gateway=gateway,
-            vault=PostgresVault(writes, LocalKeyWrapper(MasterKey(b"k" * 32))),
-            open_payments=PostgresOpenPayments(writes),
-            notices=PostgresNotices(writes),
-            reads=reads,
-            live=live,
-            payments=payments.by_id(reads, live),
-            projects=ProjectCache(store),
-            in_flight=InFlight(),
-            operator_token=OPERATOR_TOKEN,
-            url="http://api.test",
-        )
+        vault = PostgresVault(writes, LocalKeyWrapper(MasterKey(b"k" * 32)))
+        yield services_of(store, gateway, vault, PostgresOpenPayments(writes), PostgresNotices(writes), reads)
 
 
 @pytest.fixture
