@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psycopg
 from rich.table import Table
 
 from benchmarks import plot
@@ -53,7 +52,6 @@ def write(results: Sequence[Result], where: Circumstances, rounds: int, share: f
     stem = folder / f"{where.began_at:%Y%m%dT%H%M%SZ}"
     content = {
         **where._asdict(),
-        "postgres": psycopg.pq.version_pretty(psycopg.pq.version()),
         "rounds": rounds,
         "share_of_full_size": share,
         "results": [_as_json(result) for result in results],

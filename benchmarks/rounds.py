@@ -61,10 +61,13 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def _undisturbed(measure: Callable[[], Figures]) -> Figures:
-    """Measure without the garbage, and without the prepared data, of whoever came before."""
+    """Measure without the garbage of whoever came before, and without the collector's walks over what was prepared."""
     gc.collect()
     gc.freeze()
-    return measure()
+    try:
+        return measure()
+    finally:
+        gc.unfreeze()
 
 
 def _result(row: Row, claim: Claim, rounds: Sequence[Round]) -> Result:
