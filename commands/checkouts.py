@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from commands.open_payments import OpenPayment, OpenPayments
 from commands.ports import Answer, CommandInProgress, Context, Decided, EventStore, Receipt, States
-from domain.errors import DomainError, Refused
+from domain.errors import Refused
 from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout
 from domain.streams import Stream
 from gateways.errors import GatewayKeyMismatch, GatewayRefused, GatewayUnavailable
@@ -101,7 +101,7 @@ async def _fail(kept: OpenPayment, context: Context, store: EventStore, refusal:
 
     def decide(states: States) -> Decided:
         facts = checkout.fail(known(states, stream), code, "the gateway refused to open a checkout")
-        return Decided([stream.facts(*facts)], {"payment_id": kept.payment_id, "refusal": _as_answer(refusal)})
+        return Decided([stream.facts(*facts)], {"payment_id": kept.payment_id, "refusal": refusal.as_recorded()})
 
     return await store.record(context.step("opened"), [stream], decide)
 
@@ -124,16 +124,6 @@ def _answer(payment: Payment, facts: list[PaymentEvent], opened: Checkout | None
         "checkout_url": opened.url if opened else None,
         "payment_type": payment.payment_type,
         "status": after(payment, facts).status.value,
-    }
-
-
-def _as_answer(refusal: DomainError) -> Answer:
-    return {
-        "type": refusal.type,
-        "code": refusal.code,
-        "message": refusal.message,
-        "param": refusal.param,
-        "details": dict(refusal.details),
     }
 
 

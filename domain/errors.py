@@ -1,7 +1,7 @@
 """Refusals: why something asked for may not be. Each stream's own stand beside it."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 ErrorType = Literal[
     "validation_error",
@@ -31,6 +31,16 @@ class DomainError(Exception):
         self.message = message
         self.param = param
         self.details: Details = details or {}
+
+    def as_recorded(self) -> dict[str, Any]:
+        """This refusal in JSON values: the arguments with which `Refused` says the same again."""
+        return {
+            "type": self.type,
+            "code": self.code,
+            "message": self.message,
+            "param": self.param,
+            "details": dict(self.details),
+        }
 
 
 class Refused(DomainError):

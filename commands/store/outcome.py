@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commands.ports import Answer, Context, IdempotencyKeyReused, Receipt
-from domain.errors import DomainError, Refused
+from domain.errors import Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,3 @@ class Outcome:
             raise Refused(**self.refusal)
         assert self.answer is not None, "a command came to an answer or to a refusal"
         return Receipt(self.answer, self.versions, replayed=True)
-
-
-def refusal(error: DomainError) -> Mapping[str, Any]:
-    """A refusal as JSON: what `Refused` needs to say the same again."""
-    return {
-        "type": error.type,
-        "code": error.code,
-        "message": error.message,
-        "param": error.param,
-        "details": dict(error.details),
-    }

@@ -7,7 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from commands.ports import Context, Decide, Decided, Receipt
-from commands.store.outcome import Outcome, refusal
+from commands.store.outcome import Outcome
 from commands.store.refs import Ref, refs
 from commands.store.states import FoldedStreams
 from domain.errors import DomainError
@@ -61,7 +61,9 @@ def decide_on(states: FoldedStreams, context: Context, decide: Decide) -> Write:
 
 
 def _refused(states: FoldedStreams, context: Context, error: DomainError) -> Write:
-    outcome = Outcome(fingerprint=context.fingerprint, answer=None, refusal=refusal(error), versions=states.versions())
+    outcome = Outcome(
+        fingerprint=context.fingerprint, answer=None, refusal=error.as_recorded(), versions=states.versions()
+    )
     return Write(context=context, outcome=outcome, error=error)
 
 
