@@ -13,7 +13,8 @@ async def test_connections_that_the_server_closed_are_never_handed_out(database_
         await pool.wait()
         with psycopg.connect(database_url, autocommit=True) as other:
             other.execute(
-                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'tillstream test'"
+                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
 
         for _ in range(5):

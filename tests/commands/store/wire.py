@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -37,6 +37,7 @@ class Wire:
         line = asyncio.create_task(self._carry(reader, writer))
         self._lines.add(line)
         line.add_done_callback(self._lines.discard)
+        line.add_done_callback(lambda _: writer.close())  # Also where it was cut before it carried anything.
 
     async def _carry(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         server_reader, server = await asyncio.open_connection(*self._target)
@@ -53,8 +54,7 @@ class Wire:
             await asyncio.gather(*ways, return_exceptions=True)
             for end in (client, server):
                 end.close()
-                with suppress(ConnectionError):
-                    await end.wait_closed()
+            await asyncio.gather(client.wait_closed(), server.wait_closed(), return_exceptions=True)
 
     async def _there(self, client: asyncio.StreamReader, server: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         while request := await client.read(65536):
