@@ -28,7 +28,8 @@ from sandbox.errors import SandboxError
 ROWS: tuple[Row, ...] = (
     appending.ROW,
     recording.ROW,
-    publishing.ROW,
+    publishing.AS_IT_COMES,
+    publishing.UNCOMPRESSED,
     rebuilding.ROW,
     batching.ROW,
     visibility.ROW,

@@ -41,14 +41,14 @@ class Produced(NamedTuple):
 
 
 @contextmanager
-def prepare(servers: Servers, share: float) -> Iterator[Sides]:
+def _prepare(servers: Servers, share: float, compression: str) -> Iterator[Sides]:
     with servers.database() as backlog:
         count = _record_backlog(backlog, int(_PAYMENTS * share))
         with servers.database(backlog) as numbered:
             records = _records(numbered)
         yield Sides(
             ceiling=partial(_produce, servers, records),
-            ours=partial(_drain, servers, backlog, count),
+            ours=partial(_drain, servers, backlog, count, compression),
         )
 
 
@@ -83,10 +83,12 @@ def _record(fact: Numbered) -> Produced:
 
 
 def _produce(servers: Servers, records: Sequence[Produced]) -> Figures:
-    """Records that are ready in memory, with the publisher's own settings and a call-back for each."""
+    """Records that are ready in memory, with the publisher's own settings but uncompressed, and a call-back for each."""
     with servers.topics() as settings:
         topics.ensure(kafka.admin(servers.bootstrap_servers), settings)
-        producer = sending.producer(servers.bootstrap_servers, queue_buffering_max_messages=len(records) + 1)
+        producer = sending.producer(
+            servers.bootstrap_servers, compression="none", queue_buffering_max_messages=len(records) + 1
+        )
         _warm_up(producer, full_name(settings.prefix, "projects"))
         names = {topic: full_name(settings.prefix, topic) for topic in {record.topic for record in records}}
         acknowledged: list[object] = []
@@ -114,12 +116,12 @@ def _warm_up(producer: Producer, topic: str) -> None:
     producer.flush()
 
 
-def _drain(servers: Servers, backlog: str, count: int) -> Figures:
+def _drain(servers: Servers, backlog: str, count: int, compression: str) -> Figures:
     """From the commit of the whole backlog to the checkpoint behind it, by the clock of Postgres."""
     with (
         servers.database(backlog) as database_url,
         servers.topics() as settings,
-        servers.publisher(database_url, settings),
+        servers.publisher(database_url, settings, compression),
         psycopg.connect(database_url, autocommit=True) as connection,
     ):
         began = _value(connection, "SELECT clock_timestamp()")
@@ -136,10 +138,20 @@ def _value(connection: "psycopg.Connection[Any]", query: str) -> Any:
     return row[0]
 
 
-ROW = Row(
+_AIM = Claim(figure="rate", unit="facts/s", aim=0.45)
+_CEILING = "idempotent produce of the same records, headers ready-made"
+
+AS_IT_COMES = Row(
     name="publishing",
-    ceiling="idempotent produce of the same records, headers ready-made",
-    ours="the publisher draining a backlog: numbered, chained, sent",
-    claims=(Claim(figure="rate", unit="facts/s", aim=0.45),),
-    prepare=prepare,
+    ceiling=_CEILING,
+    ours="the publisher draining a backlog: numbered, chained, compressed (gzip), sent",
+    claims=(_AIM,),
+    prepare=partial(_prepare, compression="gzip"),
+)
+UNCOMPRESSED = Row(
+    name="uncompressed",
+    ceiling=_CEILING,
+    ours="the same publisher with KAFKA_COMPRESSION=none",
+    claims=(_AIM,),
+    prepare=partial(_prepare, compression="none"),
 )

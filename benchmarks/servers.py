@@ -85,7 +85,7 @@ class Servers:
         }
 
     @contextmanager
-    def publisher(self, database_url: str, topics: TopicSettings) -> Iterator[None]:
+    def publisher(self, database_url: str, topics: TopicSettings, compression: str = "gzip") -> Iterator[None]:
         """The publisher, from when it leads and listens."""
 
         def listens() -> bool:
@@ -93,7 +93,7 @@ class Servers:
             with psycopg.connect(database_url) as connection:
                 return connection.execute(asked).fetchone() is not None
 
-        environment = self.environment(database_url, topics)
+        environment = {**self.environment(database_url, topics), "KAFKA_COMPRESSION": compression}
         with self.process("publisher", "commands", "publisher", environment=environment, ready=listens):
             yield
 
