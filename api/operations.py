@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -67,8 +68,17 @@ class Operation:
         return sorted(found)
 
 
+class _Anything(PathConvertor):
+    """Ids of other systems may hold a slash. What they may not hold, a line break say, is judged where they are parsed."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", _Anything())
+
+
 def route(operation: Operation) -> Route:
-    path = operation.path.replace("{user_id}", "{user_id:path}")  # ids of other systems may have a slash in them
+    path = operation.path.replace("{user_id}", "{user_id:anything}")
     if "page" in operation.who:
         return Route(path, operation.endpoint, methods=[operation.method, "OPTIONS"], middleware=[_FROM_PAGES])
     return Route(path, operation.endpoint, methods=[operation.method])

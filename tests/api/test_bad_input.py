@@ -193,6 +193,14 @@ async def test_an_id_that_is_none_is_refused(shop: Shop, payment_id: str) -> Non
     assert error_of(answer)["type"] in ("validation_error", "not_found")
 
 
+@pytest.mark.parametrize("user_id", ["a%0Ab", "%0A", "a%00b", "person%40example.com"])
+async def test_a_user_id_that_is_none_is_refused(shop: Shop, user_id: str) -> None:
+    answer = await shop.client.get(f"/api/v1/credits/{user_id}", headers=shop.auth)
+
+    assert answer.status_code == 422
+    assert answer.json()["error"]["param"] == "user_id"
+
+
 async def test_another_project_s_payment_is_not_there(shop: Shop, store: Memory) -> None:
     started = (await shop.pay()).json()
     other = await register(shop.client)
