@@ -128,7 +128,12 @@ def _caller(http: httpx.Client, url: str, key: str) -> Call:
         headers = {"Authorization": f"Bearer {key}"}
         if method == "POST":
             headers["Idempotency-Key"] = str(uuid4())
-        return _answer(http.request(method, f"{url}{path}", json=body, headers=headers))
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            response = http.request(method, f"{url}{path}", json=body, headers=headers)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                return _answer(response)
+            time.sleep(0.1)  # As the answer says: ask again in a moment.
 
     return call
 
