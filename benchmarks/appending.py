@@ -22,7 +22,7 @@ from commands.store.rows import event_row
 from domain.payment import PAYMENTS
 from runtime import postgres
 
-_COMMANDS = 5_000
+_COMMANDS = 3_000
 _CONNECTIONS = 10  # As many as the API gives its store.
 _CALLERS = 64
 
