@@ -13,8 +13,8 @@ from projections import checkpoints, folding, generations
 from projections.catalog import READ_MODELS
 from schemas.names import TOPICS
 
-_PAYMENTS = 8_000
-_FACTS_ONE_BY_ONE = 700
+_PAYMENTS = 6_000
+_FACTS_ONE_BY_ONE = 500
 
 
 @contextmanager
