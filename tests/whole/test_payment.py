@@ -153,6 +153,9 @@ def test_a_decline_and_a_second_try_are_one_payment(shop: Shop, platform: Platfo
     pay = f"{base}/sandbox/checkout/{payment['checkout_session_id']}/pay"
 
     assert shop.http.post(pay, json={"card_number": "4000000000009995"}).status_code == 402
+    eventually(
+        lambda: "payment.attempt_failed" in shop.actions(payment["payment_id"])
+    )  # After the money it is no news.
     assert shop.http.post(pay, json=CARD).status_code == 200
 
     told = {"payment.attempt_failed", "payment.succeeded"}

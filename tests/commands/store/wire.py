@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -14,6 +15,7 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.Task[None]] = set()
         self._marker: bytes | None = None
+        self._is_down = asyncio.Event()
         self.port = 0
         self.answers_lost = 0
 
@@ -22,6 +24,7 @@ class Wire:
         self._marker = marker
 
     async def up(self) -> None:
+        self._is_down = asyncio.Event()
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -29,8 +32,7 @@ class Wire:
         """Take no more connections, and cut those there are."""
         assert self._server is not None
         self._server.close()
-        for line in self._lines:
-            line.cancel()
+        self._is_down.set()  # Not by cancelling: a line that is just being connected would leave its end open.
         await asyncio.gather(*self._lines, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,9 +44,10 @@ class Wire:
     async def _carry(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         server_reader, server = await asyncio.open_connection(*self._target)
         cut = asyncio.Event()
-        ways = [
+        ways: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._there(client_reader, server, cut)),
             asyncio.create_task(self._back(server_reader, client, cut)),
+            asyncio.create_task(self._is_down.wait()),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
