@@ -33,7 +33,11 @@ class Shop:
         return self.http.post(f"{self.platform.url}/api/v1{path}", json=body, headers=headers)
 
     def get(self, path: str, **headers: str) -> Any:
-        response = self.http.get(f"{self.platform.url}/api/v1{path}", headers={**self.headers, **headers})
+        def ask() -> httpx.Response:
+            return self.http.get(f"{self.platform.url}/api/v1{path}", headers={**self.headers, **headers})
+
+        # Until a projector has just started, there are no read models, and the answer is to ask again in a moment.
+        response = eventually(ask, lambda answer: answer.status_code != 503)
         assert response.status_code == 200, response.text
         return response.json()
 
