@@ -10,9 +10,10 @@ from uuid import UUID, uuid5
 import structlog
 from psycopg.rows import dict_row
 
+from commands.interpretation import interpret
 from commands.ports import Context, EventStore, StoreUnavailable
-from commands.settlement import NoticeUnmatched, settle
 from domain.payment import PAYMENTS
+from gateways.errors import NoticeUnmatched
 from gateways.notices import Delivery
 from gateways.port import Gateway
 from runtime.postgres import Pool
@@ -94,9 +95,11 @@ async def keep(
     return kept
 
 
-async def apply(delivery: Delivery, kept: Kept, context: Context, store: EventStore, notices: Notices) -> str:
+async def apply(
+    delivery: Delivery, kept: Kept, context: Context, store: EventStore, gateway: Gateway, notices: Notices
+) -> str:
     """Record what the delivery means and mark it. Returns the outcome; raises where it must be tried again."""
-    outcome = "irrelevant" if await settle(delivery.notice, context, store) is None else "applied"
+    outcome = "irrelevant" if await interpret(delivery.notice, context, store, gateway) is None else "applied"
     await notices.settle(kept.command_id, outcome, context.now)
     return outcome
 
@@ -131,7 +134,8 @@ async def _try_again(
     try:
         content = await vault.open_bytes(kept.body)
         delivery = gateway.reread(content["body"].encode())
-        return await apply(delivery, kept, context_of(kept, f"sweep-{kept.command_id.hex}", now), store, notices)
+        context = context_of(kept, f"sweep-{kept.command_id.hex}", now)
+        return await apply(delivery, kept, context, store, gateway, notices)
     except NoticeUnmatched:
         if now - kept.received_at > GIVE_UP_AFTER:
             await notices.settle(kept.command_id, "unmatched", now)

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from commands.checkouts import after, answered, known, open_checkout
+from commands.interpretation import interpret
 from commands.open_payments import SEALED_KIND, OpenPayment, OpenPayments
 from commands.ports import Context, Decide, Decided, EventStore, Receipt, States
-from commands.settlement import settle
 from domain.customer import customer_id
 from domain.errors import DomainError
 from domain.payment import PAYMENTS, checkout
@@ -206,7 +206,7 @@ async def cancel_payment(command: CancelPayment, context: Context, store: EventS
         await gateway.expire_checkout(payment.checkout_id, f"tillstream-{context.command_id}-expire")
     except CheckoutNotOpen:
         for notice in await gateway.ask(payment.checkout_id):
-            await settle(notice, context.step(f"asked/{notice}"), store)
+            await interpret(notice, context.step(f"asked/{notice}"), store, gateway)
 
     def decide(states: States) -> Decided:
         payment = known(states, stream)

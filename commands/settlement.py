@@ -1,44 +1,27 @@
-"""What a gateway's notice means for a payment and for what it buys, recorded in one commit."""
+"""What a checkout's notice means for its payment and for what it buys, recorded in one commit."""
 
 from typing import Any
 
 from commands.ports import Context, Decided, EventStore, Receipt, States
-from domain.errors import DomainError, ErrorType
 from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout, settlement
 from domain.streams import Stream
 from domain.wallet import WALLETS, purchase, wallet_id
-from gateways.errors import NoticeUnreadable
+from gateways.errors import NoticeUnmatched
 from gateways.notices import (
     AttemptDeclined,
     CheckoutExpired,
     CheckoutFailed,
+    CheckoutNotice,
     CheckoutPaid,
     CheckoutProcessing,
-    Irrelevant,
-    Notice,
-    Unreadable,
 )
 
 
-class NoticeUnmatched(DomainError):
-    """It speaks of a payment that we do not know: not yet, or another service on the same account has made it."""
-
-    type: ErrorType = "not_found"
-    code = "notice_unmatched"
-
-    def __init__(self) -> None:
-        super().__init__("The notice names no payment that is known here.")
-
-
-async def settle(notice: Notice, context: Context, store: EventStore) -> Receipt | None:
-    """Record what a notice means; None where it means nothing to us. Raises `NoticeUnmatched` and `NoticeUnreadable`.
+async def settle(notice: CheckoutNotice, context: Context, store: EventStore) -> Receipt:
+    """Record what a notice means. Raises `NoticeUnmatched`.
 
     The context's project is replaced by the payment's: the store decides whose payment it is, not what the notice says.
     """
-    if isinstance(notice, Irrelevant):
-        return None
-    if isinstance(notice, Unreadable):
-        raise NoticeUnreadable(notice.reason)
     payment = await _payment(notice, store)
     stream = PAYMENTS.at(payment.payment_id)
     wallet = WALLETS.at(wallet_id(payment.project_id, payment.user_id, payment.credit_type))
@@ -65,13 +48,12 @@ async def settle(notice: Notice, context: Context, store: EventStore) -> Receipt
     return await store.record(context.for_project(payment.project_id), streams, decide)
 
 
-async def _payment(notice: Notice, store: EventStore) -> Payment:
+async def _payment(notice: CheckoutNotice, store: EventStore) -> Payment:
     """By the checkout, which only the store can name; before that is known, by what the gateway was told."""
     payment_id = None
-    if not isinstance(notice, AttemptDeclined | Irrelevant | Unreadable):
+    if not isinstance(notice, AttemptDeclined):
         payment_id = await store.find("checkout", notice.checkout_id)
-    if payment_id is None and not isinstance(notice, Irrelevant | Unreadable):
-        payment_id = notice.payment_id
+    payment_id = payment_id or notice.payment_id
     if payment_id is None:
         raise NoticeUnmatched
     payment = await store.load(PAYMENTS.at(payment_id))
@@ -80,7 +62,7 @@ async def _payment(notice: Notice, store: EventStore) -> Payment:
     return payment
 
 
-def _meaning(notice: Notice, payment: Payment) -> list[PaymentEvent]:
+def _meaning(notice: CheckoutNotice, payment: Payment) -> list[PaymentEvent]:
     match notice:
         case CheckoutPaid():
             return settlement.succeed(
@@ -93,8 +75,6 @@ def _meaning(notice: Notice, payment: Payment) -> list[PaymentEvent]:
             )
         case AttemptDeclined():
             return checkout.decline(payment, notice.attempt_id, notice.code, notice.decline_code)
-        case Irrelevant() | Unreadable():
-            return []
     if payment.checkout_id not in (None, notice.checkout_id):
         return []  # Money is taken from any page; the end of another page is not the end of this payment.
     match notice:

@@ -10,10 +10,10 @@ import structlog
 from prometheus_client import Counter
 
 from commands.checkouts import SAME_KEY_FOR, known, open_checkout, record_opened
+from commands.interpretation import interpret
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
 from commands.open_payments import OpenPayment, OpenPayments
 from commands.ports import CommandInProgress, Context, Decided, EventStore, States, StoreUnavailable
-from commands.settlement import settle
 from domain.payment import PAYMENTS, Payment, checkout
 from gateways.errors import GatewayUnavailable
 from gateways.port import Gateway
@@ -90,7 +90,7 @@ class Reconciler:
     async def _ask(self, payment: Payment, checkout_id: str, kept: OpenPayment, now: datetime) -> str:
         context = kept.context(now, ACTOR)
         for notice in await self.gateway.ask(checkout_id):
-            await settle(notice, context.step(f"asked/{notice}"), self.store)
+            await interpret(notice, context.step(f"asked/{notice}"), self.store, self.gateway)
         after = await self.store.load(PAYMENTS.at(payment.payment_id))
         return "ended" if after is not None and after.status.ended else "still_open"
 

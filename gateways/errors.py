@@ -79,6 +79,16 @@ class WebhookUnreadable(DomainError):
     code = "webhook_unreadable"
 
 
+class NoticeUnmatched(DomainError):
+    """It speaks of something that we do not know: not yet, or another service on the same account has made it."""
+
+    type: ErrorType = "not_found"
+    code = "notice_unmatched"
+
+    def __init__(self) -> None:
+        super().__init__("The notice names nothing that is known here.")
+
+
 class NoticeUnreadable(DomainError):
     """Genuine, of a type that we act on, in a shape that this version does not know. Kept until one does."""
 

@@ -65,9 +65,9 @@ class Unreadable:
     reason: str
 
 
-Notice = (
-    CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutExpired | AttemptDeclined | Irrelevant | Unreadable
-)
+CheckoutNotice = CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutExpired | AttemptDeclined
+
+Notice = CheckoutNotice | Irrelevant | Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from api.state import State
 from commands.notices import Kept, apply, context_of, keep
-from commands.settlement import NoticeUnmatched
+from gateways.errors import NoticeUnmatched
 from gateways.notices import Delivery
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ async def _apply(request: Request[State], delivery: Delivery, kept: Kept) -> Non
     state = request.state
     context = context_of(kept, state["request_id"], datetime.now(UTC))
     try:
-        outcome = await apply(delivery, kept, context, state["store"], state["notices"])
+        outcome = await apply(delivery, kept, context, state["store"], state["gateway"], state["notices"])
         log.info("notice", outcome=outcome, event_type=kept.event_type, event_id=kept.event_id)
     except NoticeUnmatched:
         log.info("notice", outcome="waits", event_type=kept.event_type, event_id=kept.event_id)

@@ -11,9 +11,9 @@ import pytest
 
 from commands.notices import Kept, PostgresNotices, apply, backoff, command_id_of, context_of, keep, sweep
 from commands.payments import payment_id_of
-from commands.settlement import NoticeUnmatched
 from commands.store.postgres import PostgresStore
 from domain.payment import PAYMENTS, Status
+from gateways.errors import NoticeUnmatched
 from gateways.notices import Delivery, Irrelevant
 from gateways.stripe.client import StripeGateway
 from runtime import postgres
@@ -38,7 +38,8 @@ class Counter:
         return await keep(delivery, "stripe", now, self.store, self.desk.vault, self.notices)
 
     async def apply(self, delivery: Delivery, kept: Kept) -> str:
-        return await apply(delivery, kept, context_of(kept, "req_1", NOW), self.store, self.notices)
+        command = context_of(kept, "req_1", NOW)
+        return await apply(delivery, kept, command, self.store, self.desk.gateway, self.notices)
 
     async def sweep(self, now: datetime) -> dict[str, int]:
         return dict(await sweep(self.desk.gateway, now, self.store, self.desk.vault, self.notices))

@@ -8,22 +8,20 @@ import pytest
 
 from commands.payments import payment_id_of
 from commands.ports import Context, Decided, States
-from commands.settlement import NoticeUnmatched, settle
+from commands.settlement import settle
 from commands.store.memory import MemoryStore
 from commands.store.postgres import PostgresStore
 from domain.payment import PAYMENTS, PaymentSucceeded, Status, checkout
 from domain.product import Product
 from domain.wallet import WALLETS, wallet_id
-from gateways.errors import NoticeUnreadable
+from gateways.errors import NoticeUnmatched
 from gateways.notices import (
     AttemptDeclined,
     CheckoutExpired,
     CheckoutFailed,
+    CheckoutNotice,
     CheckoutPaid,
     CheckoutProcessing,
-    Irrelevant,
-    Notice,
-    Unreadable,
 )
 from runtime import postgres
 from tests.commands.payments import context
@@ -71,7 +69,7 @@ class Sale:
             payment_id=self.payment_id, attempt_id=f"ch_{self.checkout_id}", code="card_declined", decline_code=None
         )
 
-    async def hear(self, notice: Notice, asked: Context | None = None) -> None:
+    async def hear(self, notice: CheckoutNotice, asked: Context | None = None) -> None:
         await settle(notice, asked or context(actor="gateway:stripe"), self.store)
 
     async def status(self) -> Status:
@@ -174,15 +172,6 @@ async def test_what_names_only_its_checkout_finds_the_payment_once_that_is_known
 async def test_a_notice_of_an_unknown_payment_waits(payment_id: str | None) -> None:
     with pytest.raises(NoticeUnmatched):
         await settle(CheckoutExpired(checkout_id="cs_unknown", payment_id=payment_id), context(), MemoryStore())
-
-
-async def test_a_notice_that_cannot_be_read_waits() -> None:
-    with pytest.raises(NoticeUnreadable):
-        await settle(Unreadable(reason="a session without an id"), context(), MemoryStore())
-
-
-async def test_what_is_irrelevant_is_no_command() -> None:
-    assert await settle(Irrelevant(), context(), MemoryStore()) is None
 
 
 async def test_the_end_of_another_page_is_not_the_end_of_this_payment() -> None:
