@@ -59,12 +59,18 @@ def caught_up(platform: Platform, published: Any) -> list[dict[str, str]]:
     """Every record in Kafka, once everything recorded is there and shown."""
     url = platform.environment["DATABASE_URL"]
 
-    def behind() -> tuple[int, int]:
+    def behind() -> tuple[int, int] | None:
+        """Facts that Kafka has not acknowledged, and that are not shown; None while no projector lived long enough to begin."""
         with psycopg.connect(url) as connection:
+            live = connection.execute(
+                "SELECT generation FROM read.generations WHERE read_model = 'audit' AND state = 'live'"
+            ).fetchone()
+            if live is None:
+                return None
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM store.outbox) + (SELECT coalesce(max(position), 0) FROM store.positions)"
                 " - (SELECT published FROM store.publisher),"
-                " (SELECT count(*) FROM store.events) - (SELECT count(*) FROM audit_1.facts)"
+                f" (SELECT count(*) FROM store.events) - (SELECT count(*) FROM audit_{live[0]}.facts)"
             ).fetchone()
             assert row is not None
             return row[0], row[1]
