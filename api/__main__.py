@@ -15,7 +15,7 @@ from api.project_cache import ProjectCache
 from api.settings import ApiSettings
 from api.state import Services
 from commands.notices import PostgresNotices
-from commands.open_payments import PostgresOpenPayments
+from commands.open_requests import PostgresOpenRequests
 from commands.store.postgres import PostgresStore
 from gateways.errors import GatewayRefused, GatewayUnavailable
 from gateways.port import Gateway
@@ -54,7 +54,7 @@ async def serve(given: ApiSettings) -> None:
             store=store,
             gateway=gateway,
             vault=PostgresVault(personal, LocalKeyWrapper(given.master_key)),
-            open_payments=PostgresOpenPayments(writes),
+            open_requests=PostgresOpenRequests(writes),
             notices=PostgresNotices(writes),
             reads=reads,
             live=live,

@@ -5,7 +5,7 @@ from typing import TypedDict
 from api.in_flight import InFlight
 from api.project_cache import ProjectCache
 from commands.notices import Notices
-from commands.open_payments import OpenPayments
+from commands.open_requests import OpenRequests
 from commands.ports import EventStore
 from gateways.port import Gateway
 from projections.generations import LiveGenerations
@@ -25,7 +25,7 @@ class Services(TypedDict):
     store: EventStore
     gateway: Gateway
     vault: Vault
-    open_payments: OpenPayments
+    open_requests: OpenRequests
     notices: Notices
     reads: Pool
     live: LiveGenerations

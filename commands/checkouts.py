@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from commands.open_payments import OpenPayment, OpenPayments
+from commands.open_requests import OpenRequest, OpenRequests, to_send
 from commands.ports import Answer, CommandInProgress, Context, Decided, EventStore, Receipt, States
 from domain.errors import Refused
 from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout
@@ -17,12 +17,12 @@ ASK_AFTER_EXPIRY = timedelta(minutes=5)
 
 
 async def open_checkout(
-    kept: OpenPayment,
+    kept: OpenRequest,
     context: Context,
     store: EventStore,
     gateway: Gateway,
     vault: Vault,
-    open_payments: OpenPayments,
+    open_requests: OpenRequests,
 ) -> Receipt:
     """Ask the gateway to open the checkout of a recorded payment, with the request and key that were kept for it.
 
@@ -31,7 +31,7 @@ async def open_checkout(
     if not await store.take_lease(context.command_id, LEASE_SECONDS):
         raise CommandInProgress
     try:
-        return await _ask(kept, context, store, gateway, vault, open_payments)
+        return await _ask(kept, context, store, gateway, vault, open_requests)
     finally:
         await store.end_lease(context.command_id)
 
@@ -43,35 +43,35 @@ async def answered(context: Context, store: EventStore) -> Receipt | None:
 
 
 async def _ask(
-    kept: OpenPayment,
+    kept: OpenRequest,
     context: Context,
     store: EventStore,
     gateway: Gateway,
     vault: Vault,
-    open_payments: OpenPayments,
+    open_requests: OpenRequests,
 ) -> Receipt:
-    payment = await store.load(PAYMENTS.at(kept.payment_id))
+    payment = await store.load(PAYMENTS.at(kept.stream_id))
     assert payment is not None, "recorded before the gateway is asked"
     checkout.check_openable(payment)
     if context.now - kept.created_at > SAME_KEY_FOR:
         return await _lose_track(kept, context, store)  # The reconciler looks for it by its id.
-    content = await vault.open_bytes(kept.request)
+    request, key = await to_send(kept, vault)
     try:
-        opened = await gateway.open_checkout(content["request"].encode(), kept.idempotency_key)
+        opened = await gateway.open_checkout(request, key)
     except (GatewayUnavailable, GatewayKeyMismatch):
         return await _lose_track(kept, context, store)
     except GatewayRefused as refusal:
         receipt = await _fail(kept, context, store, refusal)
-        await open_payments.close(kept.payment_id, context.now)
+        await open_requests.close(kept.kind, kept.id, context.now)
         return _unless_refused(receipt)
-    return await record_opened(kept, opened, context, store, open_payments)
+    return await record_opened(kept, opened, context, store, open_requests)
 
 
 async def record_opened(
-    kept: OpenPayment, opened: Checkout, context: Context, store: EventStore, open_payments: OpenPayments
+    kept: OpenRequest, opened: Checkout, context: Context, store: EventStore, open_requests: OpenRequests
 ) -> Receipt:
     """Record the page that the gateway holds open, with the answer that the caller gets, now and at each retry."""
-    stream = PAYMENTS.at(kept.payment_id)
+    stream = PAYMENTS.at(kept.stream_id)
 
     def decide(states: States) -> Decided:
         payment = known(states, stream)
@@ -79,12 +79,12 @@ async def record_opened(
         return Decided([stream.facts(*facts)], _answer(payment, facts, opened))
 
     receipt = await store.record(context.step("opened"), [stream], decide)
-    await open_payments.postpone(kept.payment_id, opened.expires_at + ASK_AFTER_EXPIRY, attempts=0)
+    await open_requests.postpone(kept.kind, kept.id, opened.expires_at + ASK_AFTER_EXPIRY, attempts=0)
     return receipt
 
 
-async def _lose_track(kept: OpenPayment, context: Context, store: EventStore) -> Receipt:
-    stream = PAYMENTS.at(kept.payment_id)
+async def _lose_track(kept: OpenRequest, context: Context, store: EventStore) -> Receipt:
+    stream = PAYMENTS.at(kept.stream_id)
 
     def decide(states: States) -> Decided:
         payment = known(states, stream)
@@ -95,13 +95,13 @@ async def _lose_track(kept: OpenPayment, context: Context, store: EventStore) ->
     return Receipt(receipt.answer, receipt.versions, replayed=False)
 
 
-async def _fail(kept: OpenPayment, context: Context, store: EventStore, refusal: GatewayRefused) -> Receipt:
-    stream = PAYMENTS.at(kept.payment_id)
+async def _fail(kept: OpenRequest, context: Context, store: EventStore, refusal: GatewayRefused) -> Receipt:
+    stream = PAYMENTS.at(kept.stream_id)
     code = str(refusal.details.get("gateway_code") or refusal.code)
 
     def decide(states: States) -> Decided:
         facts = checkout.fail(known(states, stream), code, "the gateway refused to open a checkout")
-        return Decided([stream.facts(*facts)], {"payment_id": kept.payment_id, "refusal": refusal.as_recorded()})
+        return Decided([stream.facts(*facts)], {"payment_id": kept.stream_id, "refusal": refusal.as_recorded()})
 
     return await store.record(context.step("opened"), [stream], decide)
 

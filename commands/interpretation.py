@@ -1,5 +1,6 @@
 """What a gateway tells us, brought to whoever decides what it means: one case for each family of notices."""
 
+from commands.open_requests import OpenRequests
 from commands.ports import Context, EventStore, Receipt
 from commands.settlement import settle
 from gateways.errors import NoticeUnreadable
@@ -12,6 +13,7 @@ async def interpret(
     context: Context,
     store: EventStore,
     gateway: Gateway,  # noqa: ARG001 - for notices that do not say all: the gateway is asked
+    open_requests: OpenRequests,  # noqa: ARG001 - for what is to be asked after from now on
 ) -> Receipt | None:
     """Record what a notice means; None where it means nothing to us.
 

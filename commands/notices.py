@@ -11,6 +11,7 @@ import structlog
 from psycopg.rows import dict_row
 
 from commands.interpretation import interpret
+from commands.open_requests import OpenRequests
 from commands.ports import Context, EventStore, StoreUnavailable
 from domain.payment import PAYMENTS
 from gateways.errors import NoticeUnmatched
@@ -96,21 +97,34 @@ async def keep(
 
 
 async def apply(
-    delivery: Delivery, kept: Kept, context: Context, store: EventStore, gateway: Gateway, notices: Notices
+    delivery: Delivery,
+    kept: Kept,
+    context: Context,
+    store: EventStore,
+    gateway: Gateway,
+    open_requests: OpenRequests,
+    notices: Notices,
 ) -> str:
     """Record what the delivery means and mark it. Returns the outcome; raises where it must be tried again."""
-    outcome = "irrelevant" if await interpret(delivery.notice, context, store, gateway) is None else "applied"
+    receipt = await interpret(delivery.notice, context, store, gateway, open_requests)
+    outcome = "irrelevant" if receipt is None else "applied"
     await notices.settle(kept.command_id, outcome, context.now)
     return outcome
 
 
 async def sweep(
-    gateway: Gateway, now: datetime, store: EventStore, vault: Vault, notices: Notices, limit: int = 100
+    gateway: Gateway,
+    now: datetime,
+    store: EventStore,
+    vault: Vault,
+    open_requests: OpenRequests,
+    notices: Notices,
+    limit: int = 100,
 ) -> Mapping[str, int]:
     """Try again what could not be applied when it came. Returns how many ended how."""
     outcomes: dict[str, int] = {}
     for kept in await notices.due(now, limit):
-        outcome = await _try_again(kept, gateway, now, store, vault, notices)
+        outcome = await _try_again(kept, gateway, now, store, vault, open_requests, notices)
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
     return outcomes
 
@@ -129,13 +143,19 @@ def context_of(kept: Kept, request_id: str, now: datetime) -> Context:
 
 
 async def _try_again(
-    kept: Kept, gateway: Gateway, now: datetime, store: EventStore, vault: Vault, notices: Notices
+    kept: Kept,
+    gateway: Gateway,
+    now: datetime,
+    store: EventStore,
+    vault: Vault,
+    open_requests: OpenRequests,
+    notices: Notices,
 ) -> str:
     try:
         content = await vault.open_bytes(kept.body)
         delivery = gateway.reread(content["body"].encode())
         context = context_of(kept, f"sweep-{kept.command_id.hex}", now)
-        return await apply(delivery, kept, context, store, gateway, notices)
+        return await apply(delivery, kept, context, store, gateway, open_requests, notices)
     except NoticeUnmatched:
         if now - kept.received_at > GIVE_UP_AFTER:
             await notices.settle(kept.command_id, "unmatched", now)

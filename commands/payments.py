@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from commands.checkouts import after, answered, known, open_checkout
 from commands.interpretation import interpret
-from commands.open_payments import SEALED_KIND, OpenPayment, OpenPayments
+from commands.open_requests import SEALED_KIND, OpenRequest, OpenRequests, RequestKind
 from commands.ports import Context, Decide, Decided, EventStore, Receipt, States
 from domain.customer import customer_id
 from domain.errors import DomainError
@@ -60,7 +60,7 @@ async def start_payment(
     store: EventStore,
     gateway: Gateway,
     vault: Vault,
-    open_payments: OpenPayments,
+    open_requests: OpenRequests,
 ) -> Receipt:
     """Record the payment, open its checkout, record that. A retry goes on where a crash stopped.
 
@@ -72,10 +72,10 @@ async def start_payment(
         return receipt
     payment_id = payment_id_of(context.command_id)
     if await store.receipt(context) is None:
-        await _initiate(command, payment_id, context, store, gateway, vault, open_payments)
-    kept = await open_payments.get(payment_id)
+        await _initiate(command, payment_id, context, store, gateway, vault, open_requests)
+    kept = await open_requests.get(RequestKind.CHECKOUT, payment_id)
     assert kept is not None, "kept before the payment was recorded"
-    return await open_checkout(kept, context, store, gateway, vault, open_payments)
+    return await open_checkout(kept, context, store, gateway, vault, open_requests)
 
 
 async def _initiate(
@@ -85,7 +85,7 @@ async def _initiate(
     store: EventStore,
     gateway: Gateway,
     vault: Vault,
-    open_payments: OpenPayments,
+    open_requests: OpenRequests,
 ) -> None:
     project_id = command.project.project_id
     owner = customer_id(project_id, command.user_id)
@@ -102,8 +102,10 @@ async def _initiate(
         sealed = await vault.seal(owner, SEALED_KIND, payment_id, {"request": request})
     except Shredded as error:
         raise CustomerErased(command.user_id) from error
-    kept = OpenPayment(
-        payment_id=payment_id,
+    kept = OpenRequest(
+        kind=RequestKind.CHECKOUT,
+        id=payment_id,
+        stream_id=payment_id,
         project_id=project_id,
         gateway=gateway.name,
         command_id=context.command_id,
@@ -113,7 +115,7 @@ async def _initiate(
         request=sealed,
         created_at=context.now,
     )
-    await open_payments.add(kept, due_at=context.now + ASK_AGAIN_AFTER)
+    await open_requests.add(kept, due_at=context.now + ASK_AGAIN_AFTER)
     if command.email:
         contact = await vault.seal(owner, "contact", payment_id, {"email": command.email})
         context = context.sealing(contact)
@@ -188,7 +190,9 @@ async def _order(
     )
 
 
-async def cancel_payment(command: CancelPayment, context: Context, store: EventStore, gateway: Gateway) -> Receipt:
+async def cancel_payment(
+    command: CancelPayment, context: Context, store: EventStore, gateway: Gateway, open_requests: OpenRequests
+) -> Receipt:
     """Close the page at the gateway, then record the cancellation. What was paid just before is recorded instead.
 
     Answers {payment_id, status}. Raises `PaymentAlreadySucceeded`, `PaymentNotCancelable`, `CheckoutNotKnownYet`.
@@ -206,7 +210,7 @@ async def cancel_payment(command: CancelPayment, context: Context, store: EventS
         await gateway.expire_checkout(payment.checkout_id, f"tillstream-{context.command_id}-expire")
     except CheckoutNotOpen:
         for notice in await gateway.ask(payment.checkout_id):
-            await interpret(notice, context.step(f"asked/{notice}"), store, gateway)
+            await interpret(notice, context.step(f"asked/{notice}"), store, gateway, open_requests)
 
     def decide(states: States) -> Decided:
         payment = known(states, stream)

@@ -8,7 +8,7 @@ from functools import partial
 import typer
 
 from commands.notices import PostgresNotices
-from commands.open_payments import PostgresOpenPayments
+from commands.open_requests import PostgresOpenRequests
 from commands.store.postgres import PostgresStore
 from consumers.projector import Projector
 from consumers.reconciler import Reconciler, lead
@@ -92,7 +92,7 @@ async def _reconciler_on(settings: ReconcilerSettings) -> AsyncIterator[Reconcil
         gateway = settings.gateway()
         closing.push_async_callback(gateway.close)
         vault = PostgresVault(pool, LocalKeyWrapper(settings.master_key))
-        yield Reconciler(store, gateway, vault, PostgresNotices(pool), PostgresOpenPayments(pool))
+        yield Reconciler(store, gateway, vault, PostgresNotices(pool), PostgresOpenRequests(pool))
 
 
 if __name__ == "__main__":

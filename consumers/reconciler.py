@@ -1,7 +1,7 @@
 """The reconciler: finds what is still open between us and the gateway, and issues the commands that end it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,12 +9,10 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from prometheus_client import Counter
 
-from commands.checkouts import SAME_KEY_FOR, known, open_checkout, record_opened
-from commands.interpretation import interpret
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
-from commands.open_payments import OpenPayment, OpenPayments
-from commands.ports import CommandInProgress, Context, Decided, EventStore, States, StoreUnavailable
-from domain.payment import PAYMENTS, Payment, checkout
+from commands.open_requests import OpenRequest, OpenRequests, RequestKind
+from commands.ports import CommandInProgress, Context, EventStore, StoreUnavailable
+from consumers import open_checkouts
 from gateways.errors import GatewayUnavailable
 from gateways.port import Gateway
 from runtime import leadership, postgres
@@ -25,11 +23,16 @@ from vault.port import Vault
 log = structlog.get_logger()
 
 ACTOR = "system:reconciler"
-NEVER_RECORDED_AFTER = timedelta(hours=1)
 LONGEST_WAIT = timedelta(hours=6)
 PASS_EVERY_SECONDS = 1.0
 PURGE_EVERY = timedelta(hours=1)
 PURGED_AT_ONCE = 10_000
+
+# Brings an open request closer to its end and says how it stands: `ended` where nothing more is to be asked, `opened`
+# where it set the time to ask again itself.
+Resolve = Callable[[OpenRequest, Context, EventStore, Gateway, Vault, OpenRequests], Awaitable[str]]
+
+_RESOLVES: Mapping[RequestKind, Resolve] = {RequestKind.CHECKOUT: open_checkouts.resolve}
 
 RECONCILED = Counter("tillstream_reconciled", "What the reconciler took up, by how it ended", ["outcome"])
 
@@ -42,14 +45,14 @@ class Reconciler:
     gateway: Gateway
     vault: Vault
     notices: Notices
-    open_payments: OpenPayments
+    open_requests: OpenRequests
 
     async def reconcile(self, now: datetime, limit: int = 100) -> Mapping[str, int]:
-        """Sweep notices that wait, then ask about payments that are due. Returns how many ended how."""
-        swept = await sweep(self.gateway, now, self.store, self.vault, self.notices, limit)
+        """Sweep notices that wait, then ask about what is due. Returns how many ended how."""
+        swept = await sweep(self.gateway, now, self.store, self.vault, self.open_requests, self.notices, limit)
         outcomes = {f"notice_{outcome}": count for outcome, count in swept.items()}
-        for kept in await self.open_payments.due(now, limit):
-            outcome = f"payment_{await self._resolve(kept, now)}"
+        for kept in await self.open_requests.due(now, limit):
+            outcome = f"{kept.kind}_{await self._resolve(kept, now)}"
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
         return outcomes
 
@@ -58,69 +61,28 @@ class Reconciler:
         forgotten = await self.notices.purge(now - BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR)
         return forgotten + await self.vault.forget_expired(PURGED_AT_ONCE)
 
-    async def _resolve(self, kept: OpenPayment, now: datetime) -> str:
-        """Never raises for one payment's sake: the others wait behind it."""
+    async def _resolve(self, kept: OpenRequest, now: datetime) -> str:
+        """Never raises for one request's sake: the others wait behind it."""
+        context = kept.context(now, ACTOR)
+        resolve = _RESOLVES[kept.kind]
         try:
-            outcome = await self._ask_about(kept, now)
+            outcome = await resolve(kept, context, self.store, self.gateway, self.vault, self.open_requests)
         except StoreUnavailable:
             raise
         except (GatewayUnavailable, CommandInProgress) as error:
             outcome = error.code
         except Exception:
-            log.exception("payment_not_resolved", payment_id=kept.payment_id, attempts=kept.attempts)
+            log.exception("request_not_resolved", kind=kept.kind, id=kept.id, attempts=kept.attempts)
             outcome = "failed"
         if outcome == "ended":
-            await self.open_payments.close(kept.payment_id, now)
+            await self.open_requests.close(kept.kind, kept.id, now)
         elif outcome != "opened":  # Opening set the time to ask again itself.
-            await self.open_payments.postpone(kept.payment_id, now + _wait(kept), attempts=kept.attempts + 1)
+            again_at = now + _wait(kept)
+            await self.open_requests.postpone(kept.kind, kept.id, again_at, attempts=kept.attempts + 1)
         return outcome
 
-    async def _ask_about(self, kept: OpenPayment, now: datetime) -> str:
-        payment = await self.store.load(PAYMENTS.at(kept.payment_id))
-        if payment is None:
-            return "ended" if now - kept.created_at > NEVER_RECORDED_AFTER else "not_recorded"
-        if payment.status.ended:
-            return "ended"
-        if payment.checkout_id is not None:
-            return await self._ask(payment, payment.checkout_id, kept, now)
-        if now - kept.created_at <= SAME_KEY_FOR:
-            return await self._open(kept, now)
-        return await self._look_for(kept, now)
 
-    async def _ask(self, payment: Payment, checkout_id: str, kept: OpenPayment, now: datetime) -> str:
-        context = kept.context(now, ACTOR)
-        for notice in await self.gateway.ask(checkout_id):
-            await interpret(notice, context.step(f"asked/{notice}"), self.store, self.gateway)
-        after = await self.store.load(PAYMENTS.at(payment.payment_id))
-        return "ended" if after is not None and after.status.ended else "still_open"
-
-    async def _open(self, kept: OpenPayment, now: datetime) -> str:
-        """The same request under the same key: whichever of us asks, the gateway opens one page."""
-        context = kept.context(now, ACTOR)
-        receipt = await open_checkout(kept, context, self.store, self.gateway, self.vault, self.open_payments)
-        return "opened" if receipt.answer.get("checkout_session_id") else "still_unconfirmed"
-
-    async def _look_for(self, kept: OpenPayment, now: datetime) -> str:
-        """Too late for the key: page through what the gateway has for one that carries the payment's id."""
-        context = kept.context(now, ACTOR)
-        found = await self.gateway.find_checkouts(kept.payment_id, kept.created_at)
-        if found:
-            await record_opened(kept, found[0], context, self.store, self.open_payments)
-            return "found"
-        await self._expire(kept, context)
-        return "ended"
-
-    async def _expire(self, kept: OpenPayment, context: Context) -> None:
-        stream = PAYMENTS.at(kept.payment_id)
-
-        def decide(states: States) -> Decided:
-            facts = checkout.expire(known(states, stream), "no checkout was ever opened")
-            return Decided([stream.facts(*facts)], {"payment_id": kept.payment_id})
-
-        await self.store.record(context.step("expired"), [stream], decide)
-
-
-def _wait(kept: OpenPayment) -> timedelta:
+def _wait(kept: OpenRequest) -> timedelta:
     """1, 2, 4, … minutes, six hours at most."""
     return min(timedelta(minutes=2 ** min(kept.attempts, 9)), LONGEST_WAIT)
 

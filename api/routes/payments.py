@@ -58,7 +58,7 @@ async def start(request: Request[State]) -> Response:
         store=state["store"],
         gateway=state["gateway"],
         vault=state["vault"],
-        open_payments=state["open_payments"],
+        open_requests=state["open_requests"],
     )
     receipt = await once(request, context, customer_id(caller.project_id, body.user_id), handler)
     unconfirmed = receipt.answer["status"] == Status.UNCONFIRMED
@@ -109,7 +109,13 @@ async def cancel(request: Request[State]) -> Response:
         raise PaymentUnknown(place.payment_id)
     context = context_of(request, caller, sent, project_id=caller.project_id)
     command = CancelPayment(project_id=caller.project_id, payment_id=place.payment_id, reason=body.reason)
-    handler = partial(cancel_payment, command, store=state["store"], gateway=state["gateway"])
+    handler = partial(
+        cancel_payment,
+        command,
+        store=state["store"],
+        gateway=state["gateway"],
+        open_requests=state["open_requests"],
+    )
     return answer(await once(request, context, payment.customer_id, handler))
 
 

@@ -32,7 +32,9 @@ async def _apply(request: Request[State], delivery: Delivery, kept: Kept) -> Non
     state = request.state
     context = context_of(kept, state["request_id"], datetime.now(UTC))
     try:
-        outcome = await apply(delivery, kept, context, state["store"], state["gateway"], state["notices"])
+        outcome = await apply(
+            delivery, kept, context, state["store"], state["gateway"], state["open_requests"], state["notices"]
+        )
         log.info("notice", outcome=outcome, event_type=kept.event_type, event_id=kept.event_id)
     except NoticeUnmatched:
         log.info("notice", outcome="waits", event_type=kept.event_type, event_id=kept.event_id)

@@ -12,7 +12,7 @@ from api.in_flight import InFlight
 from api.project_cache import ProjectCache
 from api.state import Services
 from commands.notices import Notices, PostgresNotices
-from commands.open_payments import MemoryOpenPayments, OpenPayments, PostgresOpenPayments
+from commands.open_requests import MemoryOpenRequests, OpenRequests, PostgresOpenRequests
 from commands.ports import Context, Decide, EventStore, Receipt
 from commands.store.memory import MemoryStore
 from commands.store.postgres import PostgresStore
@@ -49,7 +49,7 @@ class Memory(MemoryStore):
 
 
 def services_of(
-    store: EventStore, gateway: Gateway, vault: Vault, open_payments: OpenPayments, notices: Notices, reads: Pool
+    store: EventStore, gateway: Gateway, vault: Vault, open_requests: OpenRequests, notices: Notices, reads: Pool
 ) -> Services:
     """The services over these parts, and what follows from them."""
     live = LiveGenerations(reads)
@@ -57,7 +57,7 @@ def services_of(
         store=store,
         gateway=gateway,
         vault=vault,
-        open_payments=open_payments,
+        open_requests=open_requests,
         notices=notices,
         reads=reads,
         live=live,
@@ -80,7 +80,7 @@ def store(services: Services) -> Memory:
 def services(gateway: StripeGateway) -> Services:
     vault = MemoryVault()
     nowhere = postgres.pool("postgresql://127.0.0.1:1/nowhere", name="none", size=1)
-    return services_of(Memory(vault), gateway, vault, MemoryOpenPayments(), PostgresNotices(nowhere), nowhere)
+    return services_of(Memory(vault), gateway, vault, MemoryOpenRequests(), PostgresNotices(nowhere), nowhere)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def real_services(database_url: str, gateway: StripeGateway) -> AsyncItera
         store = PostgresStore(writes)
         closing.push_async_callback(store.close)
         vault = PostgresVault(writes, LocalKeyWrapper(MasterKey(b"k" * 32)))
-        yield services_of(store, gateway, vault, PostgresOpenPayments(writes), PostgresNotices(writes), reads)
+        yield services_of(store, gateway, vault, PostgresOpenRequests(writes), PostgresNotices(writes), reads)
 
 
 @pytest.fixture

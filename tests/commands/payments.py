@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from commands.checkouts import open_checkout
-from commands.open_payments import MemoryOpenPayments, OpenPayment, OpenPayments
+from commands.open_requests import MemoryOpenRequests, OpenRequest, OpenRequests
 from commands.payments import CancelPayment, StartPayment, cancel_payment, payment_id_of, start_payment
 from commands.ports import Context, EventStore, Receipt
 from commands.store.memory import MemoryStore
@@ -67,17 +67,17 @@ class Desk:
     gateway: StripeGateway
     store: EventStore = field(default_factory=MemoryStore)
     vault: MemoryVault = field(default_factory=MemoryVault)
-    open_payments: OpenPayments = field(default_factory=MemoryOpenPayments)
+    open_requests: OpenRequests = field(default_factory=MemoryOpenRequests)
 
     async def start(self, asked: Context, command: StartPayment | None = None) -> Receipt:
-        return await start_payment(command or order(), asked, self.store, self.gateway, self.vault, self.open_payments)
+        return await start_payment(command or order(), asked, self.store, self.gateway, self.vault, self.open_requests)
 
-    async def open_again(self, kept: OpenPayment, asked: Context) -> Receipt:
-        return await open_checkout(kept, asked, self.store, self.gateway, self.vault, self.open_payments)
+    async def open_again(self, kept: OpenRequest, asked: Context) -> Receipt:
+        return await open_checkout(kept, asked, self.store, self.gateway, self.vault, self.open_requests)
 
     async def cancel(self, payment_id: str, asked: Context | None = None, project_id: str = "prj_shop") -> Receipt:
         command = CancelPayment(project_id=project_id, payment_id=payment_id, reason="changed their mind")
-        return await cancel_payment(command, asked or context(), self.store, self.gateway)
+        return await cancel_payment(command, asked or context(), self.store, self.gateway, self.open_requests)
 
     async def payment(self, asked: Context) -> Payment:
         payment = await self.store.load(PAYMENTS.at(payment_id_of(asked.command_id)))

@@ -39,10 +39,12 @@ class Counter:
 
     async def apply(self, delivery: Delivery, kept: Kept) -> str:
         command = context_of(kept, "req_1", NOW)
-        return await apply(delivery, kept, command, self.store, self.desk.gateway, self.notices)
+        desk = self.desk
+        return await apply(delivery, kept, command, self.store, desk.gateway, desk.open_requests, self.notices)
 
     async def sweep(self, now: datetime) -> dict[str, int]:
-        return dict(await sweep(self.desk.gateway, now, self.store, self.desk.vault, self.notices))
+        desk = self.desk
+        return dict(await sweep(desk.gateway, now, self.store, desk.vault, desk.open_requests, self.notices))
 
     async def rows(self) -> list[tuple[Any, ...]]:
         async with self.pool.connection() as connection:

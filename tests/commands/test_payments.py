@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from commands.open_requests import RequestKind, to_send
 from commands.payments import payment_id_of
 from commands.ports import CommandInProgress, Decided, IdempotencyKeyReused, States
 from commands.store.memory import MemoryStore
@@ -88,10 +89,11 @@ async def test_no_fact_holds_what_names_the_customer(desk: Desk) -> None:
 
     assert isinstance(desk.store, MemoryStore)
     assert not any(b"ada@example.com" in row.payload for row in desk.store.rows)
-    kept = await desk.open_payments.get(payment_id_of(asked.command_id))
+    kept = await desk.open_requests.get(RequestKind.CHECKOUT, payment_id_of(asked.command_id))
     assert kept is not None
+    assert kept.request is not None
     assert b"ada@example.com" not in kept.request.sealed
-    assert "ada@example.com" in (await desk.vault.open_bytes(kept.request))["request"]
+    assert b"ada@example.com" in (await to_send(kept, desk.vault))[0]
 
 
 @pytest.mark.parametrize("fault", ["reset_before", "reset_after", "server_error", "server_error_after"])
@@ -239,9 +241,9 @@ async def test_an_ended_payment_is_not_opened_again(desk: Desk, lookalike: LookA
     await lookalike.control("faults", kind="reset_before", path=SESSIONS, times=9)
     await desk.start(asked)
     await lookalike.http.delete("/sandbox/faults")
-    kept = await desk.open_payments.get(payment_id_of(asked.command_id))
+    kept = await desk.open_requests.get(RequestKind.CHECKOUT, payment_id_of(asked.command_id))
     assert kept is not None
-    await expire(desk, kept.payment_id)
+    await expire(desk, kept.stream_id)
 
     with pytest.raises(PaymentEnded):
         await desk.start(asked)

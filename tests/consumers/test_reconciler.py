@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from commands.notices import PostgresNotices
-from commands.open_payments import PostgresOpenPayments
+from commands.open_requests import PostgresOpenRequests, RequestKind
 from commands.payments import payment_id_of
 from commands.ports import Context
 from commands.store.postgres import PostgresStore
@@ -38,9 +38,9 @@ class Office:
 @pytest.fixture
 async def office(database_url: str, gateway: StripeGateway) -> AsyncIterator[Office]:
     async with postgres.pool(database_url, name="test", size=4) as pool:
-        store, vault, open_payments = PostgresStore(pool), MemoryVault(), PostgresOpenPayments(pool)
-        desk = Desk(gateway, store, vault, open_payments)
-        yield Office(desk, Reconciler(store, gateway, vault, PostgresNotices(pool), open_payments))
+        store, vault, open_requests = PostgresStore(pool), MemoryVault(), PostgresOpenRequests(pool)
+        desk = Desk(gateway, store, vault, open_requests)
+        yield Office(desk, Reconciler(store, gateway, vault, PostgresNotices(pool), open_requests))
         await store.close()
 
 
@@ -61,7 +61,7 @@ async def test_an_unconfirmed_payment_is_resolved_with_the_same_key(
     before = await lookalike.sessions_opened()
     asked = await lost(office, lookalike, fault)
 
-    assert await office.reconcile() == {"payment_opened": 1}
+    assert await office.reconcile() == {"checkout_opened": 1}
 
     assert await office.status(asked) is Status.CHECKOUT_OPENED
     assert await lookalike.sessions_opened() == before + 1
@@ -87,10 +87,10 @@ async def test_while_the_gateway_is_away_the_pauses_grow(office: Office, lookali
     asked = await lost(office, lookalike, "reset_before")
     await lookalike.control("faults", kind="reset_before", path=SESSIONS, times=99)
 
-    assert await office.reconcile() == {"payment_still_unconfirmed": 1}
+    assert await office.reconcile() == {"checkout_still_unconfirmed": 1}
     assert await office.reconcile() == {}
-    assert await office.reconcile(timedelta(minutes=10)) == {"payment_still_unconfirmed": 1}
-    kept = await office.reconciler.open_payments.get(payment_id_of(asked.command_id))
+    assert await office.reconcile(timedelta(minutes=10)) == {"checkout_still_unconfirmed": 1}
+    kept = await office.reconciler.open_requests.get(RequestKind.CHECKOUT, payment_id_of(asked.command_id))
     assert kept is not None
     assert kept.attempts == 2
 
@@ -99,7 +99,7 @@ async def test_after_the_key_s_life_a_page_is_found_by_the_payment_s_id(office: 
     before = await lookalike.sessions_opened()
     asked = await lost(office, lookalike, "reset_after")
 
-    assert await office.reconcile(timedelta(hours=23, minutes=30)) == {"payment_found": 1}
+    assert await office.reconcile(timedelta(hours=23, minutes=30)) == {"checkout_found": 1}
 
     assert await office.status(asked) is Status.CHECKOUT_OPENED
     assert await lookalike.sessions_opened() == before + 1
@@ -108,7 +108,7 @@ async def test_after_the_key_s_life_a_page_is_found_by_the_payment_s_id(office: 
 async def test_after_the_key_s_life_what_never_was_expires(office: Office, lookalike: LookAlike) -> None:
     asked = await lost(office, lookalike, "reset_before")
 
-    assert await office.reconcile(timedelta(hours=23, minutes=30)) == {"payment_ended": 1}
+    assert await office.reconcile(timedelta(hours=23, minutes=30)) == {"checkout_ended": 1}
 
     assert await office.status(asked) is Status.EXPIRED
     assert await office.reconcile(timedelta(days=9)) == {}
@@ -129,7 +129,7 @@ async def test_an_abandoned_checkout_whose_webhook_was_lost_expires(office: Offi
     opened = await office.desk.start(asked)
     await lookalike.control(f"checkout/{opened.answer['checkout_session_id']}/expire")
 
-    assert await office.reconcile(timedelta(hours=24)) == {"payment_ended": 1}
+    assert await office.reconcile(timedelta(hours=24)) == {"checkout_ended": 1}
     assert await office.status(asked) is Status.EXPIRED
 
 
@@ -138,7 +138,7 @@ async def test_a_payment_whose_webhook_was_lost_succeeds(office: Office, lookali
     opened = await office.desk.start(asked)
     await lookalike.control(f"checkout/{opened.answer['checkout_session_id']}/pay", card_number="4242424242424242")
 
-    assert await office.reconcile(timedelta(hours=24)) == {"payment_ended": 1}
+    assert await office.reconcile(timedelta(hours=24)) == {"checkout_ended": 1}
     assert await office.status(asked) is Status.SUCCEEDED
     assert await office.reconcile(timedelta(days=9)) == {}
 
@@ -149,10 +149,10 @@ async def test_a_debit_that_takes_days_is_asked_about_until_it_ends(office: Offi
     session_id = opened.answer["checkout_session_id"]
     await lookalike.control(f"checkout/{session_id}/pay", iban="AT611904300234573201")
 
-    assert await office.reconcile(timedelta(hours=24)) == {"payment_still_open": 1}
+    assert await office.reconcile(timedelta(hours=24)) == {"checkout_still_open": 1}
     assert await office.status(asked) is Status.PROCESSING
     await lookalike.control(f"checkout/{session_id}/settle", outcome="fail")
-    assert await office.reconcile(timedelta(hours=48)) == {"payment_ended": 1}
+    assert await office.reconcile(timedelta(hours=48)) == {"checkout_ended": 1}
     assert await office.status(asked) is Status.FAILED
 
 
@@ -160,21 +160,21 @@ async def test_what_was_kept_and_never_recorded_is_forgotten_after_an_hour(
     office: Office, lookalike: LookAlike
 ) -> None:
     asked = await lost(office, lookalike, "reset_before")
-    kept = await office.reconciler.open_payments.get(payment_id_of(asked.command_id))
+    kept = await office.reconciler.open_requests.get(RequestKind.CHECKOUT, payment_id_of(asked.command_id))
     assert kept is not None
-    ghost = replace(kept, payment_id="pay_never_recorded")
-    await office.reconciler.open_payments.add(ghost, due_at=kept.created_at)
-    await office.reconciler.open_payments.close(kept.payment_id, kept.created_at)
+    ghost = replace(kept, id="pay_never_recorded", stream_id="pay_never_recorded")
+    await office.reconciler.open_requests.add(ghost, due_at=kept.created_at)
+    await office.reconciler.open_requests.close(kept.kind, kept.id, kept.created_at)
 
-    assert await office.reconcile(timedelta()) == {"payment_not_recorded": 1}
-    assert await office.reconcile(timedelta(hours=2)) == {"payment_ended": 1}
+    assert await office.reconcile(timedelta()) == {"checkout_not_recorded": 1}
+    assert await office.reconcile(timedelta(hours=2)) == {"checkout_ended": 1}
 
 
 async def test_while_another_process_opens_it_the_reconciler_waits(office: Office, lookalike: LookAlike) -> None:
     asked = await lost(office, lookalike, "reset_before")
     assert await office.desk.store.take_lease(asked.command_id, 30)
 
-    assert await office.reconcile() == {"payment_command_in_progress": 1}
+    assert await office.reconcile() == {"checkout_command_in_progress": 1}
 
 
 async def test_one_payment_that_cannot_be_resolved_does_not_hold_up_the_others(
@@ -187,4 +187,4 @@ async def test_one_payment_that_cannot_be_resolved_does_not_hold_up_the_others(
     await office.desk.start(asked, order(user_id="user-2"))
     await lookalike.http.delete("/sandbox/faults")
 
-    assert await office.reconcile() == {"payment_failed": 1, "payment_opened": 1}
+    assert await office.reconcile() == {"checkout_failed": 1, "checkout_opened": 1}
