@@ -40,6 +40,7 @@ async def settle(notice: CheckoutNotice, context: Context, store: EventStore) ->
                 amount=payment.credits,
                 payment_id=payment.payment_id,
                 product_id=payment.product_id,
+                now=context.now,
             )
             facts.append(wallet.facts(*bought))
         return Decided(facts, {"payment_id": payment.payment_id})

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -116,7 +116,12 @@ def _json(event: Any) -> str:
     return _to_json({name: getattr(event, name) for name in _FIELDS[type(event)]})
 
 
-_to_json = json.JSONEncoder(ensure_ascii=False, default=times.to_text).encode
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: a moment as text, a part of an event (a portion of credits) as an object."""
+    return times.to_text(value) if isinstance(value, datetime) else asdict(value)
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
 
 
 _FIELDS: Mapping[type, Sequence[str]] = {cls: [field.name for field in fields(cls)] for cls in EVENTS.values()}

@@ -90,8 +90,8 @@ def entry(fact: Recorded) -> dict[str, Any]:
         "kind": fact.type.partition(".")[2],
         "amount": event.amount,
         "balance": event.balance,
-        "payment_id": event.payment_id,
-        "product_id": event.product_id,
+        "payment_id": getattr(event, "payment_id", None),
+        "product_id": getattr(event, "product_id", None),
         "recorded_at": fact.recorded_at,
         "position": fact.position,
     }

@@ -1,11 +1,11 @@
 """Facts to bytes and back: Avro in the Confluent wire format (a zero byte, the schema's id in four bytes, the record)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from io import BytesIO
 from struct import Struct
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
 import fastavro
 
@@ -123,34 +123,48 @@ def read_record(value: bytes) -> dict[str, Any]:
 
 
 class _Writer:
-    """Writes one class's events. What its schema asks of each field is worked out once, here."""
+    """Writes one class's events."""
 
     def __init__(self, cls: type, contract: Contract) -> None:
-        self._event_type = contract.record.event_type
         self._id = contract.id
         self._schema = contract.record.schema
         self._frame = _FRAME.pack(0, contract.id)
-        self._names = tuple(field.name for field in fields(cls))
-        self._times = tuple(_fields_of(self._schema, TIMESTAMP))
-        self._limits = {
-            **dict.fromkeys(_fields_of(self._schema, "int"), MAX_INT),
-            **dict.fromkeys(_fields_of(self._schema, "long"), MAX_LONG),
-            **dict.fromkeys(self._times, MAX_LONG),
-        }
+        self._fields = _Plain(contract.record.event_type, cls, self._schema)
 
     def write(self, event: object, actor: str) -> tuple[int, bytes]:
-        record = {name: getattr(event, name) for name in self._names}
+        record = self._fields.of(event)
         record["actor"] = actor
+        buffer = BytesIO()
+        buffer.write(self._frame)
+        fastavro.schemaless_writer(buffer, self._schema, record)
+        return self._id, buffer.getvalue()
+
+
+class _Plain:
+    """Makes one class's objects ready for Avro. What its schema asks of each field is worked out once, here."""
+
+    def __init__(self, event_type: str, cls: type, schema: Schema) -> None:
+        self._event_type = event_type
+        self._names = tuple(field.name for field in fields(cls))
+        self._times = tuple(_fields_of(schema, TIMESTAMP))
+        self._limits = {
+            **dict.fromkeys(_fields_of(schema, "int"), MAX_INT),
+            **dict.fromkeys(_fields_of(schema, "long"), MAX_LONG),
+            **dict.fromkeys(self._times, MAX_LONG),
+        }
+        self._parts = {name: _Plain(event_type, part, _items(schema, name)) for name, part in _parts_of(cls).items()}
+
+    def of(self, value: object) -> dict[str, Any]:
+        record = {name: getattr(value, name) for name in self._names}
         for name in self._times:
             if record[name] is not None:
                 record[name] = to_micros(record[name])
         for name, limit in self._limits.items():
             if record[name] is not None and not -limit <= record[name] <= limit:
                 raise NumberTooLarge(self._event_type, name, record[name], limit)
-        buffer = BytesIO()
-        buffer.write(self._frame)
-        fastavro.schemaless_writer(buffer, self._schema, record)
-        return self._id, buffer.getvalue()
+        for name, part in self._parts.items():
+            record[name] = [part.of(item) for item in record[name]]
+        return record
 
 
 class _Reader:
@@ -159,16 +173,7 @@ class _Reader:
     def __init__(self, cls: type | None, contract: Contract, current: Contract) -> None:
         self.event_type = contract.record.event_type
         self._schema = contract.record.schema
-        self._cls = cls
-        known = {field.name for field in fields(cls)} if cls else set()
-        written = contract.record.fields.keys()
-        self._dropped = tuple(written - known)
-        self._arrays = tuple(name for name in _fields_of(self._schema, "array") if name in known)
-        self._defaults = {
-            name: _frozen(field["default"])
-            for name, field in current.record.fields.items()
-            if name in known - written and "default" in field
-        }
+        self._built = None if cls is None else _Built(cls, self._schema, current.record.schema)
 
     def read(self, value: bytes) -> dict[str, Any]:
         buffer = BytesIO(value)
@@ -183,14 +188,52 @@ class _Reader:
 
     def event(self, record: dict[str, Any]) -> object | None:
         """The record as an event; takes the record over, for a copy of each would show in a rebuild's time."""
-        if self._cls is None:
-            return None
+        return self._built and self._built.of(record)
+
+
+class _Built:
+    """Makes one class's objects out of records of one schema: the unknown is dropped, what is missing has a default."""
+
+    def __init__(self, cls: type, schema: Schema, current: Schema) -> None:
+        self._cls = cls
+        known = {field.name for field in fields(cls)}
+        written = {field["name"] for field in schema["fields"]}
+        self._dropped = tuple(written - known)
+        self._arrays = tuple(name for name in _fields_of(schema, "array") if name in known)
+        self._parts = {
+            name: _Built(part, _items(schema, name), _items(current, name))
+            for name, part in _parts_of(cls).items()
+            if name in written
+        }
+        self._defaults = {
+            field["name"]: _frozen(field["default"])
+            for field in current["fields"]
+            if field["name"] in known - written and "default" in field
+        }
+
+    def of(self, record: dict[str, Any]) -> object:
         for name in self._dropped:
             del record[name]
+        for name, part in self._parts.items():
+            record[name] = [part.of(item) for item in record[name]]
         for name in self._arrays:
             record[name] = tuple(record[name])
-        event: object = self._cls(**record, **self._defaults)
-        return event
+        built: object = self._cls(**record, **self._defaults)
+        return built
+
+
+def _parts_of(cls: type) -> Mapping[str, type]:
+    """The fields of a class that hold objects of another: `{"portions": Portion}` for `portions: tuple[Portion, ...]`."""
+    hints = get_type_hints(cls)
+    inner = ((field.name, part) for field in fields(cls) for part in get_args(hints[field.name]))
+    return {name: part for name, part in inner if isinstance(part, type) and is_dataclass(part)}
+
+
+def _items(schema: Schema, field_name: str) -> Schema:
+    """The record that stands in a field's array."""
+    (field,) = (field for field in schema["fields"] if field["name"] == field_name)
+    items: Schema = field["type"]["items"]
+    return items
 
 
 def _fields_of(schema: Schema, wanted: Any) -> Iterator[str]:

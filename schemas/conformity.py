@@ -2,20 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from itertools import groupby
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from schemas.contracts import TIMESTAMP, Given, Record, fingerprint, meaning
 from schemas.names import TOPICS
 
 MAX_ID = 2**31 - 1  # Registry ids are signed 32-bit numbers in most clients.
 
-# Numbers that may outgrow 32 bits: money and credits (a time says by its logical type that it is one).
+# Numbers that may outgrow 32 bits: money and credits, whatever became of them (a time says by its logical type that it is one).
 # For the rest an `int` does, and is a plain number in every language.
-_LONGS = ("_minor", "credits", "amount", "balance")
+_LONGS = ("_minor", "credits", "amount", "balance", "held", "remaining", "shortfall", "debt")
 
 _TYPES: Mapping[Any, Sequence[Any]] = {
     str: ("string",),
@@ -86,9 +86,18 @@ def _shape(record: Record) -> Iterator[str]:
         yield f"{record.label} has no doc: say in a sentence what happened in the world."
     if record.schema["fields"][:1] != [record.fields.get("actor")] or record.fields["actor"]["type"] != "string":
         yield f"{record.label} must have `actor` (string) as its first field: who caused it, as type:id."
-    for name, field in record.fields.items():
-        if _is_long(field["type"]) and not name.endswith(_LONGS):
+    for name, schema in _all_fields(record.schema):
+        if _is_long(schema) and not name.endswith(_LONGS):
             yield f"{record.label}: {name} is a long without need: make it an int, or add it to _LONGS with a reason."
+
+
+def _all_fields(schema: Any) -> Iterator[tuple[str, Any]]:
+    """Names and types of a record's fields, and of those of the records in its arrays."""
+    for field in schema["fields"]:
+        yield field["name"], field["type"]
+        items = field["type"].get("items") if isinstance(field["type"], dict) else None
+        if isinstance(items, dict):
+            yield from _all_fields(items)
 
 
 def _is_long(schema: Any) -> bool:
@@ -104,25 +113,39 @@ def _fit(record: Record, cls: type) -> Iterator[str]:
     if list(record.fields) != expected:
         yield f"{record.label} has the fields {', '.join(record.fields)}, but must have {', '.join(expected)}, in this order."
         return
+    yield from (f"{record.label}: {problem}" for problem in _fields_fit(record.fields, cls))
+
+
+def _fields_fit(written: Mapping[str, Any], cls: type) -> Iterator[str]:
     annotations = get_type_hints(cls)
     for field in fields(cls):
-        yield from _field_fit(record, field, annotations[field.name])
+        yield from _field_fit(written[field.name], field, annotations[field.name])
 
 
-def _field_fit(record: Record, field: Field[Any], annotation: Any) -> Iterator[str]:
-    written = record.fields[field.name]
+def _field_fit(written: Mapping[str, Any], field: Field[Any], annotation: Any) -> Iterator[str]:
     if not _fits(annotation, written["type"]):
-        yield f"{record.label}: {field.name} is {written['type']}, which does not hold the event's {annotation}."
+        yield f"{field.name} is {written['type']}, which does not hold the event's {annotation}."
     default = _default_of(field, annotation)
     if default is not MISSING and ("default" not in written or written["default"] != default):
-        yield f"{record.label}: {field.name} needs the default {default!r}, as in the event's class."
+        yield f"{field.name} needs the default {default!r}, as in the event's class."
 
 
 def _fits(annotation: Any, schema: Any) -> bool:
     if NoneType in get_args(annotation):
         (inner,) = (kind for kind in get_args(annotation) if kind is not NoneType)
         return isinstance(schema, list) and schema[0] == "null" and len(schema) == 2 and _fits(inner, schema[1])
+    if get_origin(annotation) is tuple and is_dataclass(get_args(annotation)[0]):
+        return _fits_parts(get_args(annotation)[0], schema)
     return any(schema == kind for kind in _TYPES.get(annotation, ()))
+
+
+def _fits_parts(cls: Any, schema: Any) -> bool:
+    """Whether a field holds objects of another class: an array of records that are that class, field by field."""
+    items = schema.get("items") if isinstance(schema, dict) else None
+    if not isinstance(items, dict) or items.get("name") != f"tillstream.{cls.__name__}":
+        return False
+    written = {field["name"]: field for field in items["fields"]}
+    return list(written) == [field.name for field in fields(cls)] and not any(_fields_fit(written, cls))
 
 
 def _default_of(field: Field[Any], annotation: Any) -> Any:

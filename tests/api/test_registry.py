@@ -102,7 +102,9 @@ def test_the_stock_client_finds_its_way_around(stock: SchemaRegistryClient) -> N
     assert stock.get_version(SUBJECT, 1) == latest
     assert stock.get_versions(SUBJECT) == [1]
     assert len(stock.get_subjects()) == len(EVENTS)
-    assert stock.get_subjects(subject_prefix="tillstream.credits") == ["tillstream.credits-tillstream.CreditsPurchased"]
+    assert stock.get_subjects(subject_prefix="tillstream.credits-tillstream.CreditsP") == [
+        "tillstream.credits-tillstream.CreditsPurchased"
+    ]
     assert stock.get_subjects_by_schema_id(EXPIRED) == [SUBJECT]
     assert [(v.subject, v.version) for v in stock.get_schema_versions(EXPIRED)] == [(SUBJECT, 1)]
     assert stock.get_schema_types() == ["AVRO"]
@@ -136,7 +138,10 @@ def test_the_stock_client_is_told_what_is_wrong(stock: SchemaRegistryClient) -> 
         ("/schemas/ids/8/subjects", [SUBJECT]),
         ("/schemas/ids/8/versions", [{"subject": SUBJECT, "version": 1}]),
         (f"/subjects/{SUBJECT}/versions", [1]),
-        ("/subjects?subjectPrefix=tillstream.credits", ["tillstream.credits-tillstream.CreditsPurchased"]),
+        (
+            "/subjects?subjectPrefix=tillstream.credits-tillstream.CreditsP",
+            ["tillstream.credits-tillstream.CreditsPurchased"],
+        ),
         ("/config", {"compatibilityLevel": "FULL_TRANSITIVE"}),
         (f"/config/{SUBJECT}?defaultToGlobal=true", {"compatibilityLevel": "FULL_TRANSITIVE"}),
         ("/mode", {"mode": "READONLY"}),

@@ -1,9 +1,13 @@
 """What a wallet holds, and that no payment fills it twice."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as some
 
 from domain.wallet import WALLETS, CreditsPurchased, Wallet, purchase, wallet_id
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def buy(wallet: Wallet | None, payment_id: str, amount: int) -> Wallet | None:
@@ -15,6 +19,7 @@ def buy(wallet: Wallet | None, payment_id: str, amount: int) -> Wallet | None:
         amount=amount,
         payment_id=payment_id,
         product_id="pack",
+        now=NOW,
     )
     return WALLETS.fold(facts, wallet)
 
@@ -65,6 +70,7 @@ def test_each_fact_carries_the_balance_after_it() -> None:
         amount=500,
         payment_id="pay_2",
         product_id="pack",
+        now=NOW,
     )
 
     assert isinstance(fact, CreditsPurchased)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from domain.wallet import Portion
+
 MOMENT = datetime(2026, 3, 1, 12, 0, 7, 123456, tzinfo=UTC)
 
 SAMPLES: Mapping[Any, Any] = {
@@ -13,6 +15,10 @@ SAMPLES: Mapping[Any, Any] = {
     bool: True,
     datetime: MOMENT,
     tuple[str, ...]: ("one", "zwei", "三"),
+    tuple[Portion, ...]: (
+        Portion(entry_id="ent_1", amount=1_234_567, remaining=0),
+        Portion(entry_id="ent_2", amount=1, remaining=7),
+    ),
     Mapping[str, str]: {"order": "A-17", "größe": "groß"},
 }
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.payment.events import PaymentCheckoutOpened
+from domain.wallet import Portion
 from schemas import codec
 from schemas.codec import Codec, NumberTooLarge, SchemaUnknown, ValueUnreadable
 from schemas.contracts import Contract, Record, contracts
@@ -26,13 +27,18 @@ OPENED = PaymentCheckoutOpened(payment_id="pay_1", checkout_id="cs_1", expires_a
 
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+MOMENTS = st.timedeltas(timedelta(), timedelta(days=285 * 365)).map(lambda later: EPOCH + later)
+LONGS = st.integers(-codec.MAX_LONG, codec.MAX_LONG)
+PORTIONS = st.builds(Portion, entry_id=TEXT, amount=LONGS, remaining=LONGS)
 STRATEGIES: Mapping[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     bool: st.booleans(),
     int: st.integers(-codec.MAX_INT, codec.MAX_INT),
-    datetime: st.timedeltas(timedelta(), timedelta(days=285 * 365)).map(lambda later: EPOCH + later),
+    datetime: MOMENTS,
+    datetime | None: st.none() | MOMENTS,
     str | None: st.none() | TEXT,
     tuple[str, ...]: st.lists(TEXT, max_size=3).map(tuple),
+    tuple[Portion, ...]: st.lists(PORTIONS, max_size=3).map(tuple),
     Mapping[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
 }
 

@@ -191,7 +191,7 @@ def test_the_command_passes_good_records_and_stops_at_a_breaking_change(tmp_path
 
     assert passed.returncode == 0
     assert "FULL_TRANSITIVE" in passed.stdout
-    assert registered.stdout == f"payment.expired/2 has id {len(EVENTS) + 1}\n"
+    assert registered.stdout == f"payment.expired/2 has id {len(read_records()) + 1}\n"
     assert failed.returncode == 1
     assert "payment.expired: version 2 cannot read what version 1 writes: field 'reason' is string" in failed.stderr
     assert "payment.expired/2: reason is int" in failed.stderr

@@ -99,7 +99,7 @@ def test_subjects_can_be_asked_for_by_their_beginning() -> None:
     registry = Registry(contracts().values(), "pay.")
 
     assert len(registry.subjects()) == len(registry.subjects(":*:")) == len(EVENTS)
-    assert registry.subjects("pay.credits") == ["pay.credits-tillstream.CreditsPurchased"]
+    assert registry.subjects("pay.credits-tillstream.CreditsP") == ["pay.credits-tillstream.CreditsPurchased"]
     assert registry.subjects("other") == []
 
 
