@@ -64,12 +64,22 @@ def rebuild(servers: Servers, published: Published) -> Figures:
         postgres.connect(database_url, name="replay reading", autocommit=True) as reading,
     ):
         log = open_log(servers.bootstrap_servers, TOPICS.values(), prefix=prefix, group_id=f"{prefix}replay")
-        replay = Replay(connection, log, StoreLog(reading), READ_MODELS, lambda _what, _done, _total: None)
+        replay = Replay(connection, log, StoreLog(reading), READ_MODELS, _Nobody())
         began = time.perf_counter()
         replay.run("kafka", None, keep=lambda _: None)
         seconds = time.perf_counter() - began
         log.close()
     return {"rate": published.facts / seconds}
+
+
+class _Nobody:
+    """Who is told how far a replay is."""
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def say(self, sentence: str) -> None:
+        pass
 
 
 def _consume(servers: Servers, published: Published) -> Figures:

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -16,7 +17,7 @@ from projections.statements import beside
 
 _TABLES = beside(__file__, "tables").encode()
 
-_EXAMPLES = 20
+_EXAMPLES = 1_000
 _LOOK_SECONDS = 0.05
 
 
@@ -29,6 +30,17 @@ class Difference:
     new: Mapping[str, Any] | None
 
 
+class Sums(NamedTuple):
+    """The sum of one numeric column over all rows of either side; None where no row has a value."""
+
+    live: int | Decimal | None
+    new: int | Decimal | None
+
+    @property
+    def is_equal(self) -> bool:
+        return self.live == self.new
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableComparison:
     """One table of both generations. The hashes cover all rows, in no order; `examples` are the first differences by key."""
@@ -39,6 +51,7 @@ class TableComparison:
     new_rows: int
     live_hash: str
     new_hash: str
+    sums: Mapping[str, Sums]
     only_live: int
     only_new: int
     different: int
@@ -46,15 +59,21 @@ class TableComparison:
     examples: Sequence[Difference]
 
     @property
+    def differences(self) -> int:
+        """How many rows are not the same."""
+        return self.only_live + self.only_new + self.different
+
+    @property
     def is_equal(self) -> bool:
-        return not (self.only_live or self.only_new or self.different or self.other_columns)
+        return not (self.differences or self.other_columns)
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table as the catalog knows it: its columns, and those of its primary key."""
+    """A table as the catalog knows it: its columns, those that can be summed up, and those of its primary key."""
 
     columns: Sequence[str]
+    numeric: Sequence[str]
     key: Sequence[str]
 
 
@@ -103,7 +122,7 @@ def _offset(places: Mapping[Any, checkpoints.Checkpoint], source: Any) -> int:
 
 def _tables(connection: Connection[Any], generation: Generation) -> Mapping[str, _Table]:
     rows = connection.execute(_TABLES, [generation.schema])
-    return {table: _Table(columns, key) for table, columns, key in rows}
+    return {table: _Table(columns, numeric, key) for table, columns, numeric, key in rows}
 
 
 def _compare_table(
@@ -119,16 +138,31 @@ def _compare_table(
     other = sorted({*(of_live.columns if of_live else ()), *(of_new.columns if of_new else ())} - set(shared))
     if not shared or of_live is None or of_new is None or of_live.key != of_new.key:
         return _incomparable(live, table, other or ["(its primary key)"])
-    names = _Names(live, new, table, of_live.key, shared)
+    numeric = [column for column in of_live.numeric if column in of_new.numeric and column not in of_live.key]
+    names = _Names(live, new, table, of_live.key, shared, numeric)
     with connection.cursor(row_factory=dict_row) as cursor:
         counts = cursor.execute(names.counting()).fetchone() or {}
+        of_live_sums, of_new_sums = counts.pop("live_sums"), counts.pop("new_sums")
         rows = cursor.execute(names.differing()).fetchall() if _differ(counts) else []
-    examples = [_difference(of_live.key, row["live"], row["new"]) for row in rows]
-    return TableComparison(read_model=live.model.name, table=table, other_columns=other, examples=examples, **counts)
+    return TableComparison(
+        read_model=live.model.name,
+        table=table,
+        other_columns=other,
+        sums={
+            column: Sums(*map(_whole, sums)) for column, *sums in zip(numeric, of_live_sums, of_new_sums, strict=True)
+        },
+        examples=[_difference(of_live.key, row["live"], row["new"]) for row in rows],
+        **counts,
+    )
 
 
 def _differ(counts: Mapping[str, Any]) -> bool:
     return bool(counts["only_live"] or counts["only_new"] or counts["different"])
+
+
+def _whole(total: Decimal | None) -> int | Decimal | None:
+    """A sum of whole numbers as one."""
+    return int(total) if total is not None and total == total.to_integral_value() else total
 
 
 def _incomparable(live: Generation, table: str, other: Sequence[str]) -> TableComparison:
@@ -139,6 +173,7 @@ def _incomparable(live: Generation, table: str, other: Sequence[str]) -> TableCo
         new_rows=0,
         live_hash="",
         new_hash="",
+        sums={},
         only_live=0,
         only_new=0,
         different=0,
@@ -164,7 +199,13 @@ class _Names:
     """The statements that compare one table: every row of either side, joined by the primary key."""
 
     def __init__(
-        self, live: Generation, new: Generation, table: str, key: Sequence[str], columns: Sequence[str]
+        self,
+        live: Generation,
+        new: Generation,
+        table: str,
+        key: Sequence[str],
+        columns: Sequence[str],
+        numeric: Sequence[str],
     ) -> None:
         self._parts = {
             "live": Identifier(live.schema, table),
@@ -175,6 +216,8 @@ class _Names:
             "n_is": SQL("n.{} IS NOT NULL").format(Identifier(key[0])),
             "l_row": _row("l", columns),
             "n_row": _row("n", columns),
+            "l_sums": _sums("l", numeric),
+            "n_sums": _sums("n", numeric),
         }
 
     def counting(self) -> Composed:
@@ -182,6 +225,7 @@ class _Names:
             "SELECT count(*) FILTER (WHERE {l_is}) AS live_rows, count(*) FILTER (WHERE {n_is}) AS new_rows,"
             " md5(coalesce(sum(hashtextextended({l_row}::text, 0)) FILTER (WHERE {l_is}), 0)::text) AS live_hash,"
             " md5(coalesce(sum(hashtextextended({n_row}::text, 0)) FILTER (WHERE {n_is}), 0)::text) AS new_hash,"
+            " {l_sums} AS live_sums, {n_sums} AS new_sums,"
             " count(*) FILTER (WHERE NOT ({n_is})) AS only_live, count(*) FILTER (WHERE NOT ({l_is})) AS only_new,"
             " count(*) FILTER (WHERE {l_is} AND {n_is} AND {l_row} IS DISTINCT FROM {n_row}) AS different"
             " FROM {live} l FULL JOIN {new} n ON {on}"
@@ -198,3 +242,9 @@ class _Names:
 def _row(side: str, columns: Sequence[str]) -> Composed:
     listed = SQL(", ").join(Identifier(side, column) for column in columns)
     return SQL("ROW({})").format(listed)
+
+
+def _sums(side: str, numeric: Sequence[str]) -> Composed:
+    """In a full join every row of a side stands once, so that it is summed up once."""
+    listed = SQL(", ").join(SQL("sum({})").format(Identifier(side, column)) for column in numeric)
+    return SQL("ARRAY[{}]::numeric[]").format(listed)

@@ -1,22 +1,34 @@
 """Generations: every set of tables that a read model has, which of them answers, and the switch from one to the next.
 
-A generation's tables stand in a schema of their own. `building` ones belong to a replay; `live` and `following` ones are
-kept up to date by the projectors, so that a read model can be switched to its following generation, and back.
+A generation's tables stand in a schema of their own. `live` and `following` ones are kept up to date by the projectors, so
+that a read model can be switched to its following generation, and back. The others belong to replays: `building` ones are
+half-built, `refused` ones differed from the live one, `kept` ones show the read model as of a position.
 """
 
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection
+from psycopg.rows import class_row
 
 from domain.errors import DomainError, ErrorType
+from projections.fingerprint import fingerprint
 from projections.read_model import ReadModel
 from projections.statements import on
 from runtime.postgres import Pool
 
-State = Literal["building", "live", "following"]
+State = Literal["building", "refused", "kept", "live", "following"]
+
+_NOTE_SWITCH = b"""
+    INSERT INTO read.switches (read_model, from_generation, to_generation, reason)
+    SELECT t.read_model, g.generation, t.generation, %(reason)s
+      FROM unnest(%(names)s::text[], %(numbers)s::int[]) AS t (read_model, generation)
+      LEFT JOIN read.generations g ON g.read_model = t.read_model AND g.state = 'live'
+"""
 
 _CACHED_SECONDS = 1.0
 _FIRST_START = 7_461_001  # The advisory lock that only one process at a time may hold while it makes first generations.
@@ -31,6 +43,24 @@ class Generation(NamedTuple):
     @property
     def schema(self) -> str:
         return f"{self.model.name}_{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A generation as the database knows it. `built_by` is the digest of the code that built it (see `fingerprint`)."""
+
+    read_model: str
+    generation: int
+    state: State
+    source: str
+    built_by: str
+    as_of: int | None
+    created_at: datetime
+    switched_at: datetime | None
+
+    @property
+    def schema(self) -> str:
+        return f"{self.read_model}_{self.generation}"
 
 
 class NotBuilt(DomainError):
@@ -55,26 +85,30 @@ def load(connection: Connection[Any], models: Iterable[ReadModel], *states: Stat
     return [Generation(by_name[name], number) for name, number in rows]
 
 
-def unproven(connection: Connection[Any], models: Iterable[ReadModel]) -> Sequence[Generation]:
-    """What replays have left behind that were killed or found a difference: generations that never were live."""
-    by_name = {model.name: model for model in models}
-    rows = connection.execute(
-        "SELECT read_model, generation FROM read.generations"
-        " WHERE read_model = ANY (%s) AND state <> 'live' AND switched_at IS NULL ORDER BY read_model, generation",
-        [list(by_name)],
-    )
-    return [Generation(by_name[name], number) for name, number in rows]
+def standing(connection: Connection[Any], models: Iterable[ReadModel]) -> Sequence[Standing]:
+    """Every generation of these read models, oldest first."""
+    with connection.cursor(row_factory=class_row(Standing)) as cursor:
+        return cursor.execute(
+            "SELECT read_model, generation, state, source, built_by, as_of, created_at, switched_at FROM read.generations"
+            " WHERE read_model = ANY (%s) ORDER BY read_model, generation",
+            [[model.name for model in models]],
+        ).fetchall()
 
 
-def create(connection: Connection[Any], model: ReadModel, state: State, source: str) -> Generation:
-    """A new generation with empty tables. `source` is where it is built from: `kafka` or `store`."""
+def create(
+    connection: Connection[Any], model: ReadModel, state: State, source: str, as_of: int | None = None
+) -> Generation:
+    """A new generation with empty tables. `source` is where it is built from: `kafka` or `store`.
+
+    `as_of` is the last position that it is to show, where that is not where the live one stands.
+    """
     with connection.transaction():
         row = connection.execute(
-            "INSERT INTO read.generations (read_model, generation, state, source, switched_at)"
-            " SELECT %(name)s, coalesce(max(generation), 0) + 1, %(state)s, %(source)s,"
+            "INSERT INTO read.generations (read_model, generation, state, source, built_by, as_of, switched_at)"
+            " SELECT %(name)s, coalesce(max(generation), 0) + 1, %(state)s, %(source)s, %(built_by)s, %(as_of)s,"
             "        CASE WHEN %(state)s = 'live' THEN clock_timestamp() END"
             "   FROM read.generations WHERE read_model = %(name)s RETURNING generation",
-            {"name": model.name, "state": state, "source": source},
+            {"name": model.name, "state": state, "source": source, "built_by": fingerprint(), "as_of": as_of},
         ).fetchone()
         assert row is not None, "an insert that returns gives a row"
         generation = Generation(model, row[0])
@@ -105,18 +139,23 @@ def set_state(connection: Connection[Any], generations: Iterable[Generation], st
             )
 
 
-def switch(connection: Connection[Any], to: Sequence[Generation]) -> None:
-    """Let these generations answer from now on, all at once; those that answered until now follow."""
-    names = [generation.model.name for generation in to]
+def switch(connection: Connection[Any], to: Sequence[Generation], reason: str) -> None:
+    """Let these generations answer from now on, all at once; those that answered until now follow. The reason is kept."""
+    target = {
+        "names": [generation.model.name for generation in to],
+        "numbers": [generation.number for generation in to],
+    }
     with connection.transaction():
+        connection.execute(_NOTE_SWITCH, {**target, "reason": reason})
         connection.execute(
-            "UPDATE read.generations SET state = 'following' WHERE state = 'live' AND read_model = ANY (%s)", [names]
+            "UPDATE read.generations SET state = 'following' WHERE state = 'live' AND read_model = ANY (%(names)s)",
+            target,
         )
         connection.execute(
             "UPDATE read.generations g SET state = 'live', switched_at = clock_timestamp()"
-            "  FROM unnest(%s::text[], %s::int[]) AS t (read_model, generation)"
+            "  FROM unnest(%(names)s::text[], %(numbers)s::int[]) AS t (read_model, generation)"
             " WHERE g.read_model = t.read_model AND g.generation = t.generation",
-            [names, [generation.number for generation in to]],
+            target,
         )
 
 

@@ -2,38 +2,33 @@
 
 While it is being built a generation is the replay's own (`building`). It is built up to where its live one stands and no
 further, so that it comes to stand beside it whether a projector runs or not; then it is handed to the projectors
-(`following`), who bring live and new ones on together, so that both can be compared in one snapshot.
+(`following`), who bring live and new ones on together, so that both can be compared in one snapshot. A replay that was
+killed is taken up again by the next one that asks for the same; nothing outside the read side is ever touched.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from psycopg import Connection
 
-from eventlog.kafka import KafkaLog, LogInterrupted
-from eventlog.log import Batch, Log, Source
+from eventlog.kafka import KafkaLog
+from eventlog.log import Source
 from eventlog.store import STORE, StoreLog
-from projections import checkpoints, comparison, folding, generations
-from projections.checkpoints import Checkpoint, Checkpoints
+from projections import checkpoints, comparison, generations, turns
+from projections.building import Audience, Builder
+from projections.checkpoints import Checkpoint
 from projections.comparison import TableComparison
-from projections.generations import Generation
+from projections.fingerprint import fingerprint
+from projections.generations import Generation, Standing
 from projections.read_model import ReadModel
 
 From = Literal["kafka", "store"]
-Progress = Callable[[str, int, int], None]  # what is being done, facts done, facts in all
 
-_FACTS_AT_ONCE = 5_000
-_READ_SECONDS = 1.0
-_SILENT_READS = 30  # After so many without an answer the log is taken to be away.
-_ONLY_ONE = 7_461_002  # The advisory lock of the one replay that may run.
 _EVERYTHING = 2**62
 _PATIENCE_SECONDS = 10.0
 _ATTEMPTS = 5
-# How far the clocks of Postgres and the broker may be apart before the next one is tried.
-_CLOCKS_APART = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
 
 
 class NeverTogether(Exception):
@@ -44,13 +39,6 @@ class NeverTogether(Exception):
             "The new generations never came to stand where the live ones do, so they could not be compared. Is a projector"
             " being started and stopped all the time? Nothing was switched; replay again once it runs steadily."
         )
-
-
-class AnotherReplayRuns(Exception):
-    """One at a time."""
-
-    def __init__(self) -> None:
-        super().__init__("Another replay is running on this database; wait for its end, or stop it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +72,7 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """One sentence, or two."""
         new = ", ".join(sorted(self.new.values()))
         if not self.tables:
             return f"There was nothing to compare with. Answering from now on: {new}."
@@ -92,7 +80,10 @@ class Outcome:
             return f"Every row is equal. Answering from now on: {new}. What they replace is kept up to date."
         if self.is_good:
             return f"Rows differ, which is accepted ({self.accepted}). Answering from now on: {new}."
-        return f"Rows differ. Nothing is switched; kept to be looked at until the next replay: {new}."
+        return (
+            f"Rows differ. Nothing is switched; kept to be looked at until the next replay: {new}. To switch to them all"
+            " the same, run this again with --accept-differences REASON."
+        )
 
 
 class Replay:
@@ -104,13 +95,14 @@ class Replay:
         events: KafkaLog,
         store: StoreLog,
         models: Sequence[ReadModel],
-        told: Progress,
+        audience: Audience,
     ) -> None:
         self._connection = connection
         self._events = events
         self._store = store
         self._models = models
-        self._told = told
+        self._audience = audience
+        self._builder = Builder(connection, events, store, audience)
 
     def run(self, source: From, accepted: str | None, keep: Callable[[Outcome], object]) -> Outcome:
         """Build, compare, `keep` the outcome, and switch if it is good; all read models at once, or none.
@@ -118,37 +110,97 @@ class Replay:
         Raises `AnotherReplayRuns`, `NeverTogether`, and what reading the log raises.
         """
         began_at = datetime.now(UTC)
-        with _only_one(self._connection):
-            pairs = self._begin(source)
+        with turns.alone_at(self._connection, self._models):
+            pairs = self._begin(source, accepted)
             self._build(pairs, source)
             try:
                 tables = self._compare(pairs)
                 outcome = _outcome(source, began_at, pairs, tables, accepted)
                 keep(outcome)
             except BaseException:
-                self._take_back(pairs)
+                if not self._connection.closed:
+                    self._take_back(pairs)
                 raise
             if outcome.is_good:
-                self._switch(pairs)
+                self._switch(pairs, accepted or "every row is equal")
             else:
-                self._take_back(pairs)
+                generations.set_state(self._connection, [pair.new for pair in pairs], "refused")
             return outcome
 
-    def _begin(self, source: From) -> Sequence[Pair]:
-        """Empty new generations, in the place of what an earlier replay has left half-built."""
-        for leftover in generations.unproven(self._connection, self._models):
-            generations.drop(self._connection, leftover)
+    # The new generations: what an earlier replay has left, or empty ones.
+
+    def _begin(self, source: From, accepted: str | None) -> Sequence[Pair]:
         live = {generation.model: generation for generation in generations.load(self._connection, self._models, "live")}
         return [
-            Pair(generations.create(self._connection, model, "building", source), live.get(model))
+            Pair(
+                self._taken_up(model, source, accepted)
+                or generations.create(self._connection, model, "building", source),
+                live.get(model),
+            )
             for model in self._models
         ]
 
+    def _taken_up(self, model: ReadModel, source: From, accepted: str | None) -> Generation | None:
+        """What a replay of the same kind has left of this read model, to go on with. What cannot be used is dropped."""
+        usable: Generation | None = None
+        for leftover in filter(_is_leftover, generations.standing(self._connection, [model])):
+            generation = Generation(model, leftover.generation)
+            if reason := _unusable(leftover, source, accepted):
+                generations.drop(self._connection, generation)
+                self._audience.say(f"Dropped {leftover.schema}: {reason}.")
+            else:
+                generations.set_state(self._connection, [generation], "building")
+                self._audience.say(
+                    f"Going on with {leftover.schema}, begun at {leftover.created_at:%Y-%m-%d %H:%M:%S %Z}."
+                )
+                usable = generation
+        return usable
+
+    # Building, up to where the live ones stand.
+
     def _build(self, pairs: Sequence[Pair], source: From) -> None:
-        """Fold the log into the new generations, up to where the live ones stand."""
         if source == "store":
             self._build_from_store(pairs)
         self._catch_up(pairs)
+
+    def _build_from_store(self, pairs: Sequence[Pair]) -> None:
+        """Read the store as far as the live ones have seen everything. Who has a place in Kafka is past that."""
+        held = checkpoints.load(self._connection, [pair.new for pair in pairs])
+        new = [generation for generation, places in held.items() if not places.keys() - {STORE}]
+        targets = self._targets(pairs)
+        position = self._position_to_reach(targets)
+        if new and position > 0:
+            self._builder.read_store(new, position)
+            self._builder.go_on_in_kafka(new, targets, position)
+
+    def _position_to_reach(self, targets: Mapping[Source, Checkpoint]) -> int:
+        """The highest position up to which the live generations have seen everything."""
+        topics = {topic for model in self._models for topic in model.topics}
+        return self._store.complete_up_to(topics, {source: place.last_position for source, place in targets.items()})
+
+    def _catch_up(self, pairs: Sequence[Pair]) -> None:
+        """Bring new generations from where they are to where the live ones stand, as they go on."""
+        new = [pair.new for pair in pairs]
+        while self._builder.read_kafka(new, self._targets(pairs)):
+            pass
+
+    def _targets(self, pairs: Iterable[Pair]) -> Mapping[Source, Checkpoint]:
+        """Where to stop in each source: where the live generations stand; at its end where there is none."""
+        places: dict[Source, Checkpoint] = {}
+        live = checkpoints.load(self._connection, [pair.live for pair in pairs if pair.live is not None])
+        for pair in pairs:
+            standing = live[pair.live] if pair.live is not None else self._ends(pair.new)
+            for source, place in standing.items():
+                places[source] = min(place, places.get(source, place))
+        return places
+
+    def _ends(self, generation: Generation) -> Mapping[Source, Checkpoint]:
+        ends = self._events.ends().items()
+        return {
+            source: Checkpoint(end, _EVERYTHING, 0) for source, end in ends if source.topic in generation.model.topics
+        }
+
+    # Comparing, and the switch.
 
     def _compare(self, pairs: Sequence[Pair]) -> Sequence[TableComparison]:
         """Hand the new generations to the projectors, and compare them with the live ones in one snapshot.
@@ -167,113 +219,34 @@ class Replay:
         raise NeverTogether
 
     def _take_back(self, pairs: Sequence[Pair]) -> None:
-        """Let the projectors leave the new generations alone. They stay to be looked at; the next replay drops them."""
+        """Let the projectors leave the new generations alone: the next replay goes on with them."""
         generations.set_state(self._connection, [pair.new for pair in pairs], "building")
 
-    def _switch(self, pairs: Sequence[Pair]) -> None:
+    def _switch(self, pairs: Sequence[Pair], reason: str) -> None:
         """Let the new generations answer. Those that they replace follow; what followed them is dropped."""
-        generations.switch(self._connection, [pair.new for pair in pairs])
+        generations.switch(self._connection, [pair.new for pair in pairs], reason)
         replaced = {pair.live for pair in pairs}
         for old in generations.load(self._connection, self._models, "following"):
             if old not in replaced:
                 generations.drop(self._connection, old)
 
-    def _catch_up(self, pairs: Sequence[Pair]) -> None:
-        """Bring new generations from where they are to where the live ones stand, as they go on. Reads Kafka."""
-        held = checkpoints.claim(self._connection, [pair.new for pair in pairs], self._events.sources())
-        while behind := _behind(held, targets := self._targets(pairs)):
-            self._events.seek(behind)
-            held = self._read_up_to(targets, held, self._events, "from Kafka")
 
-    def _read_up_to(self, targets: Mapping[Source, Checkpoint], held: Checkpoints, log: Log, what: str) -> Checkpoints:
-        total = sum(target.next_offset for target in targets.values())
-        silent = 0
-        while behind := _behind(held, targets):
-            batches = log.read(_FACTS_AT_ONCE, _READ_SECONDS)
-            silent = 0 if batches else silent + 1
-            if silent == _SILENT_READS:
-                raise LogInterrupted(f"Nothing more could be read of {', '.join(sorted({s.topic for s in behind}))}.")
-            held = folding.fold(self._connection, held, [_cut(batch, targets) for batch in batches])
-            self._told(what, total - _missing(held, targets), total)
-        return held
-
-    def _targets(self, pairs: Iterable[Pair]) -> Mapping[Source, Checkpoint]:
-        """Where to stop in each source: where the live generations stand; at its end where there is none."""
-        places: dict[Source, Checkpoint] = {}
-        live = checkpoints.load(self._connection, [pair.live for pair in pairs if pair.live is not None])
-        for pair in pairs:
-            standing = live[pair.live] if pair.live is not None else self._ends(pair.new)
-            for source, place in standing.items():
-                places[source] = min(place, places.get(source, place))
-        return places
-
-    def _ends(self, generation: Generation) -> Mapping[Source, Checkpoint]:
-        ends = self._events.ends().items()
-        return {
-            source: Checkpoint(end, _EVERYTHING, 0) for source, end in ends if source.topic in generation.model.topics
-        }
-
-    # From the store: by position, and then on in Kafka.
-
-    def _build_from_store(self, pairs: Sequence[Pair]) -> None:
-        position = self._position_to_reach(pairs)
-        if position == 0:
-            return
-        new = [pair.new for pair in pairs]
-        self._store.seek({STORE: 0})
-        held = checkpoints.claim(self._connection, new, [STORE])
-        self._read_up_to({STORE: Checkpoint(position, position, 0)}, held, self._store, "from the store")
-        places = self._places_in_kafka(position, self._targets(pairs))
-        for generation in new:
-            read = {source: place for source, place in places.items() if source.topic in generation.model.topics}
-            checkpoints.replace(self._connection, generation, read)
-
-    def _position_to_reach(self, pairs: Sequence[Pair]) -> int:
-        """The highest position up to which the live generations have seen everything."""
-        topics = {topic for model in self._models for topic in model.topics}
-        seen = {source: place.last_position for source, place in self._targets(pairs).items()}
-        return self._store.complete_up_to(topics, seen)
-
-    def _places_in_kafka(self, position: int, targets: Mapping[Source, Checkpoint]) -> Mapping[Source, Checkpoint]:
-        """Where to go on in Kafka, who has seen everything up to this position: found by time, and then dropped by position."""
-        numbered_at = self._store.numbered_at(position)
-        for apart in _CLOCKS_APART:
-            offsets = self._events.offsets_since(numbered_at - apart)
-            if self._nothing_is_missed(offsets, position):
-                break
-        else:
-            offsets = dict.fromkeys(offsets, 0)
-        return {
-            source: Checkpoint(min(offset, targets[source].next_offset if source in targets else 0), position, 0)
-            for source, offset in offsets.items()
-        }
-
-    def _nothing_is_missed(self, offsets: Mapping[Source, int], position: int) -> bool:
-        """Whether the facts just before these offsets are all among those up to this position."""
-        unchecked = {source: offset - 1 for source, offset in offsets.items() if offset > 0}
-        while unchecked:
-            self._events.seek(unchecked)
-            batches = self._events.read(1, _READ_SECONDS * _SILENT_READS)
-            if not batches:
-                raise LogInterrupted("Kafka did not give the facts at which reading is to go on.")
-            for batch in batches:
-                if batch.facts[0].position > position:
-                    return False
-                del unchecked[batch.source]
-        return True
+def _is_leftover(standing: Standing) -> bool:
+    """Whether a replay that was to switch has left it: a generation that never was live."""
+    return (
+        standing.state in ("building", "refused", "following") and not standing.switched_at and standing.as_of is None
+    )
 
 
-@contextmanager
-def _only_one(connection: Connection[Any]) -> Iterator[None]:
-    """Hold off every other replay, for two would drop each other's generations."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_ONLY_ONE]).fetchone()
-    if row is None or not row[0]:
-        raise AnotherReplayRuns
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(%s)", [_ONLY_ONE])
+def _unusable(leftover: Standing, source: From, accepted: str | None) -> str | None:
+    """Why a replay cannot go on with it; None where it can."""
+    if leftover.built_by != fingerprint():
+        return "other code has built it"
+    if leftover.source != source:
+        return f"it was built from {leftover.source}"
+    if leftover.state == "refused" and accepted is None:
+        return "its rows differed, and it was not accepted"
+    return None
 
 
 def _outcome(
@@ -288,27 +261,3 @@ def _outcome(
         tables=tables,
         accepted=accepted,
     )
-
-
-def _behind(held: Checkpoints, targets: Mapping[Source, Checkpoint]) -> Mapping[Source, int]:
-    """Sources that are not read up to their targets, with where to read on."""
-    return {
-        source: offset
-        for source, offset in checkpoints.lowest(held).items()
-        if source in targets and offset < targets[source].next_offset
-    }
-
-
-def _missing(held: Checkpoints, targets: Mapping[Source, Checkpoint]) -> int:
-    return sum(targets[source].next_offset - offset for source, offset in _behind(held, targets).items())
-
-
-def _cut(batch: Batch, targets: Mapping[Source, Checkpoint]) -> Batch:
-    """A batch without what lies beyond its target."""
-    target = targets.get(batch.source)
-    if target is None:
-        return Batch(batch.source, 0, [])
-    if batch.next_offset <= target.next_offset:
-        return batch
-    within = [fact for fact in batch.facts if fact.position <= target.last_position]
-    return Batch(batch.source, target.next_offset, within)

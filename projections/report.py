@@ -1,69 +1,70 @@
-"""What a replay says of itself: a bar while it works, and then what it found, on the screen and in a file."""
+"""What a replay found: on the screen, and kept in two files, one for people and one for programs."""
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from projections.comparison import Difference, TableComparison
 from projections.replay import Outcome
-from projections.replay import Progress as Told
 
 _EXAMPLES_ON_SCREEN = 5
+_WIDE = 200  # Columns of the file for people, so that nothing in it is broken in two.
 
 
-def file_of(outcome: Outcome, folder: Path) -> Path:
-    """The file that keeps an outcome."""
-    return folder / f"replay-{outcome.began_at:%Y%m%dT%H%M%S%fZ}.json"
+class Files(NamedTuple):
+    """A report as it is kept: `text` is what the screen shows, with every difference that was noted; `data` is JSON."""
+
+    text: Path
+    data: Path
 
 
-def write(outcome: Outcome, folder: Path) -> None:
-    """Keep an outcome as JSON, in a file of its own."""
+def files_of(outcome: Outcome, folder: Path) -> Files:
+    """Where an outcome is kept: `<folder>/20260301T020000Z-payments.txt` and `.json`."""
+    names = "-".join(sorted(outcome.new))
+    stem = f"{outcome.began_at:%Y%m%dT%H%M%S%fZ}-{names}"
+    return Files(folder / f"{stem}.txt", folder / f"{stem}.json")
+
+
+def write(outcome: Outcome, folder: Path) -> Files:
+    """Keep an outcome in files of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {**asdict(outcome), "equal": outcome.is_equal, "good": outcome.is_good, "verdict": outcome.verdict}
-    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
-    file_of(outcome, folder).write_text(text + "\n")
+    files = files_of(outcome, folder)
+    files.data.write_text(json.dumps(_as_json(outcome), indent=2, ensure_ascii=False, default=str) + "\n")
+    with files.text.open("w") as file:
+        _print(outcome, Console(file=file, width=_WIDE), examples=None)
+    return files
 
 
 def show(outcome: Outcome, folder: Path, console: Console) -> None:
-    """A row for each table, the first differences, the verdict, and where the whole report is."""
+    """A row for each table, sums, the first differences, the verdict, and where the whole report is."""
+    _print(outcome, console, _EXAMPLES_ON_SCREEN)
+    text, data = files_of(outcome, folder)
+    _say(console, f"The report is in {text}, for programs in {data}.")
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    content = {**asdict(outcome), "equal": outcome.is_equal, "good": outcome.is_good, "verdict": outcome.verdict}
+    for table in content["tables"]:
+        table["sums"] = {column: sums._asdict() for column, sums in table["sums"].items()}
+    return content
+
+
+def _print(outcome: Outcome, console: Console, examples: int | None) -> None:
     if outcome.tables:
         console.print(_overview(outcome.tables))
     for table in outcome.tables:
-        if table.other_columns:
-            console.print(
-                f"{table.read_model}.{table.table}: only one has {', '.join(table.other_columns)}", markup=False
-            )
-        for difference in table.examples[:_EXAMPLES_ON_SCREEN]:
-            console.print(_line(table, difference), highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{outcome.verdict} The report is in {file_of(outcome, folder)}.", markup=False, soft_wrap=True)
+        for line in _about(table, examples):
+            _say(console, line)
+    _say(console, outcome.verdict)
 
 
-@contextmanager
-def progress(console: Console) -> Iterator[Told]:
-    """A bar per phase, with rate and time left, to be told how far things are."""
-    columns = (TextColumn("{task.description:>15}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        tasks = {}
-
-        def told(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield told
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        rate = task.finished_speed or task.speed
-        return Text(f"{rate:,.0f} facts/s" if rate else "", style="progress.data.speed")
+def _say(console: Console, sentence: str) -> None:
+    console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def _overview(tables: Sequence[TableComparison]) -> Table:
@@ -76,17 +77,38 @@ def _overview(tables: Sequence[TableComparison]) -> Table:
         counts = (table.live_rows, table.new_rows, table.only_live, table.only_new, table.different)
         hashes = dict.fromkeys((table.live_hash[:8], table.new_hash[:8]))
         colour = "green" if table.is_equal else "red"
-        name = f"{table.read_model}.{table.table}"
-        shown.add_row(name, *(f"{count:,}" for count in counts), "\n".join(hashes), style=colour)
+        shown.add_row(_name(table), *(f"{count:,}" for count in counts), "\n".join(hashes), style=colour)
     return shown
 
 
-def _line(table: TableComparison, difference: Difference) -> str:
+def _about(table: TableComparison, examples: int | None) -> Iterator[str]:
+    """Sums, and then the differences by their keys, as many of them as are wanted."""
+    if table.sums:
+        sums = (f"{column} {_sum(sums.live, sums.new)}" for column, sums in table.sums.items())
+        yield f"{_name(table)} in all: {', '.join(sums)}"
+    if table.other_columns:
+        yield f"{_name(table)}: only one has {', '.join(table.other_columns)}"
+    shown = table.examples[:examples]
+    yield from (_difference(table, difference) for difference in shown)
+    if more := table.differences - len(shown):
+        yield f"{_name(table)}: {more:,} more rows are not the same"
+
+
+def _sum(live: Any, new: Any) -> str:
+    both = [f"{total:,}" if total is not None else "none" for total in (live, new)]
+    return " → ".join(dict.fromkeys(both))
+
+
+def _difference(table: TableComparison, difference: Difference) -> str:
     key = ", ".join(f"{column}={value}" for column, value in difference.key.items())
-    where = f"{table.read_model}.{table.table} {key}"
+    where = f"{_name(table)} {key}"
     if difference.live is None:
         return f"{where}: only in the new one"
     if difference.new is None:
         return f"{where}: only in the live one"
     changes = (f"{column} {difference.live[column]!r} → {difference.new[column]!r}" for column in difference.live)
     return f"{where}: {', '.join(changes)}"
+
+
+def _name(table: TableComparison) -> str:
+    return f"{table.read_model}.{table.table}"

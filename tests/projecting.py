@@ -1,4 +1,4 @@
-"""The projector and the replay as processes of their own, on a test's database and topics."""
+"""The projector and the replay, on a test's database and topics."""
 
 import os
 import signal
@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
+from typer.testing import CliRunner
 
+from projections.__main__ import app
 from tests.published import PARTITIONS
 
 _WITHIN_SECONDS = 60
@@ -67,12 +69,42 @@ def projector(environment: Mapping[str, str], log: Path) -> Iterator[ProjectorPr
         process.kill()
 
 
-def replay(environment: Mapping[str, str], reports: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """`python -m projections replay …`."""
-    command = [sys.executable, "-m", "projections", "replay", *arguments, "--reports", str(reports)]
-    return subprocess.run(
-        command, env=dict(environment), capture_output=True, text=True, timeout=_WITHIN_SECONDS, check=False
-    )
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        return self.stdout + self.stderr
+
+
+def replay(environment: Mapping[str, str], reports: Path, *arguments: str) -> Done:
+    """`python -m projections replay …`, without the start of a process."""
+    return projections(environment, "replay", *arguments, "--report", str(reports))
+
+
+def projections(environment: Mapping[str, str], *arguments: str) -> Done:
+    """`python -m projections …`, without the start of a process."""
+    result = CliRunner().invoke(app, arguments, env=dict(environment))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+@contextmanager
+def replaying(environment: Mapping[str, str], log: Path, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """`python -m projections replay …` as a process, which is killed at the end if it has not ended by then."""
+    command = [sys.executable, "-m", "projections", "replay", *arguments, "--report", str(log.parent)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=dict(environment), stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def wait_until(holds: Callable[[], bool], within_seconds: float = _WITHIN_SECONDS) -> None:

@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from projections import credits, folding, generations, payments
 from projections.catalog import READ_MODELS
+from projections.fingerprint import fingerprint
 from projections.generations import Generation, LiveGenerations, NotBuilt
 from runtime.postgres import Pool
 
@@ -49,7 +50,7 @@ def test_a_switch_moves_all_read_models_at_once_and_lets_the_old_ones_follow(
 ) -> None:
     new = [generations.create(connection, model, "following", "store") for model in (payments, credits)]
 
-    generations.switch(connection, new)
+    generations.switch(connection, new, "every row is equal")
 
     assert states(connection) == {
         "payments_1": "following",
@@ -70,13 +71,28 @@ def test_a_dropped_generation_leaves_nothing(live: dict[str, Generation], connec
     assert "payments_2" not in schemas(connection)
 
 
-def test_only_what_never_was_live_is_unproven(live: dict[str, Generation], connection: Connection[Any]) -> None:
-    proven = generations.create(connection, payments, "following", "kafka")
-    generations.switch(connection, [proven])
-    killed = generations.create(connection, payments, "following", "kafka")
-    half_built = generations.create(connection, credits, "building", "kafka")
+def test_every_switch_is_kept_with_its_reason(live: dict[str, Generation], connection: Connection[Any]) -> None:
+    new = generations.create(connection, payments, "following", "store")
+    generations.switch(connection, [new], "rows were lost")
+    generations.drop(connection, live["payments"])
 
-    assert set(generations.unproven(connection, READ_MODELS)) == {killed, half_built}
+    kept = connection.execute("SELECT read_model, from_generation, to_generation, reason FROM read.switches").fetchall()
+
+    assert kept == [("payments", 1, 2, "rows were lost")]
+
+
+def test_a_generation_knows_where_it_came_from_and_which_code_built_it(
+    live: dict[str, Generation], connection: Connection[Any]
+) -> None:
+    generations.create(connection, payments, "building", "store", as_of=17)
+
+    first, second = generations.standing(connection, [payments])
+
+    assert (first.schema, first.state, first.as_of) == ("payments_1", "live", None)
+    assert (second.schema, second.state, second.source, second.as_of) == ("payments_2", "building", "store", 17)
+    assert first.switched_at is not None
+    assert second.switched_at is None
+    assert second.built_by == fingerprint()
 
 
 async def test_the_api_learns_of_a_switch_within_a_second(
@@ -87,7 +103,7 @@ async def test_the_api_learns_of_a_switch_within_a_second(
     asked = LiveGenerations(pool)
     assert await asked.schema("payments") == "payments_1"
 
-    generations.switch(connection, [generations.create(connection, payments, "following", "kafka")])
+    generations.switch(connection, [generations.create(connection, payments, "following", "kafka")], "a test")
 
     assert await asked.schema("payments") == "payments_1"
     now += 1.0

@@ -46,7 +46,7 @@ def everywhere(**by_generation: str) -> dict[str, str]:
 
 
 def report(reports: Path) -> dict[str, Any]:
-    [file] = reports.iterdir()
+    [file] = reports.glob("*.json")
     found: dict[str, Any] = json.loads(file.read_text())
     return found
 
@@ -73,7 +73,7 @@ def test_a_replay_beside_a_projector_equals_the_live_tables_and_replaces_them(
     with projecting(env, history, tmp_path / "log"):
         done = replay(env, tmp_path / "reports", "--all", "--source", source)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.status == 0, done.said
     assert "Every row is equal" in done.stdout
     assert states(env) == everywhere(_1="following", _2="live")
     found = report(tmp_path / "reports")
@@ -94,7 +94,7 @@ def test_a_replay_without_a_projector_goes_as_far_as_the_live_tables_and_no_furt
 
     done = replay(shown, tmp_path / "reports", "--all", "--source", source)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.status == 0, done.said
     assert count(shown, "audit_2.facts") == seen
     with projector(shown, tmp_path / "again"):
         wait_until(lambda: count(shown, "audit_2.facts") == len(history.facts))
@@ -126,11 +126,11 @@ def test_a_replay_while_facts_keep_coming_still_meets_the_live_tables(
         publishing.join()
         end = max(position for (position,) in ask(env["DATABASE_URL"], "SELECT max(position) FROM store.positions"))
 
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.status == 0, done.said
         wait_until(lambda: count(env, "audit_2.facts") == count(env, "audit_1.facts") == end)
 
     again = replay(env, tmp_path / "again", "--all", "--source", source)
-    assert again.returncode == 0, again.stdout
+    assert again.status == 0, again.stdout
 
 
 def test_a_difference_is_named_and_nothing_is_switched(shown: Mapping[str, str], tmp_path: Path) -> None:
@@ -143,13 +143,18 @@ def test_a_difference_is_named_and_nothing_is_switched(shown: Mapping[str, str],
 
     done = replay(shown, tmp_path / "reports", "--all", "--source", "kafka")
 
-    assert done.returncode == 1
+    assert done.status == 1
     assert "Nothing is switched" in done.stdout
     assert "amount_minor 1 → 2999" in done.stdout
-    assert states(shown) == everywhere(_1="live", _2="building")
+    assert states(shown) == everywhere(_1="live", _2="refused")
     [payments] = [table for table in report(tmp_path / "reports")["tables"] if table["table"] == "payments"]
     assert (payments["different"], payments["only_new"], payments["only_live"]) == (1, 1, 0)
-    assert [list(example["key"]) for example in payments["examples"]] == [["payment_id"], ["payment_id"]]
+    assert [example["key"] for example in payments["examples"]] == [{"payment_id": first}, {"payment_id": last}]
+    sums = payments["sums"]["amount_minor"]
+    assert sums["new"] - sums["live"] == 2 * 2999 - 1
+    [text] = (tmp_path / "reports").glob("*.txt")
+    assert f"payments.payments payment_id={first}: amount_minor 1 → 2999" in text.read_text()
+    assert f"The report is in {text}" in done.stdout
 
 
 def test_a_difference_can_be_accepted_with_a_reason(shown: Mapping[str, str], tmp_path: Path) -> None:
@@ -158,7 +163,7 @@ def test_a_difference_can_be_accepted_with_a_reason(shown: Mapping[str, str], tm
 
     done = replay(shown, tmp_path / "reports", "payments", "--source", "store", "--accept-differences", "lost rows")
 
-    assert done.returncode == 0, done.stdout
+    assert done.status == 0, done.said
     assert report(tmp_path / "reports")["accepted"] == "lost rows"
     assert count(shown, "payments_2.payments") == 150
     assert states(shown)["payments_2"] == "live"
@@ -167,42 +172,19 @@ def test_a_difference_can_be_accepted_with_a_reason(shown: Mapping[str, str], tm
 def test_only_the_newest_old_generation_is_kept(shown: Mapping[str, str], tmp_path: Path) -> None:
     for number in (2, 3):
         done = replay(shown, tmp_path / f"reports{number}", "payments", "--source", "kafka")
-        assert done.returncode == 0, done.stdout
+        assert done.status == 0, done.said
 
     found = {schema: state for schema, state in states(shown).items() if schema.startswith("payments")}
     assert found == {"payments_2": "following", "payments_3": "live"}
     assert count(shown, "payments_1.payments") == -1
 
 
-def test_what_a_killed_replay_left_behind_is_cleared_away_by_the_next(shown: Mapping[str, str], tmp_path: Path) -> None:
-    with psycopg.connect(shown["DATABASE_URL"]) as connection:
-        connection.execute("CREATE SCHEMA payments_2")
-        connection.execute("INSERT INTO read.generations VALUES ('payments', 2, 'following', 'kafka')")
-
-    done = replay(shown, tmp_path / "reports", "payments", "--source", "kafka")
-
-    assert done.returncode == 0, done.stdout
-    found = {schema: state for schema, state in states(shown).items() if schema.startswith("payments")}
-    assert found == {"payments_1": "following", "payments_2": "live"}
-
-
 def test_a_read_model_that_was_never_built_is_filled_before_it_answers(env: Mapping[str, str], tmp_path: Path) -> None:
     done = replay(env, tmp_path / "reports", "payments", "--source", "kafka")
 
-    assert done.returncode == 0, done.stdout
+    assert done.status == 0, done.said
     assert states(env) == {"payments_1": "live"}
     assert count(env, "payments_1.payments") == 150
-
-
-def test_two_replays_do_not_run_at_once(shown: Mapping[str, str], tmp_path: Path) -> None:
-    with psycopg.connect(shown["DATABASE_URL"]) as connection:
-        connection.execute("SELECT pg_advisory_lock(7461002)")
-
-        done = replay(shown, tmp_path / "reports", "payments", "--source", "kafka")
-
-    assert done.returncode == 1
-    assert "Another replay is running" in done.stderr
-    assert states(shown) == everywhere(_1="live")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +199,7 @@ def test_two_replays_do_not_run_at_once(shown: Mapping[str, str], tmp_path: Path
 def test_what_cannot_be_meant_is_refused_with_a_sentence(
     tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
-    done = replay({"PATH": "", "COLUMNS": "200"}, tmp_path / "reports", *arguments)
+    done = replay({"COLUMNS": "200"}, tmp_path / "reports", *arguments)
 
-    assert done.returncode == 2
+    assert done.status == 2
     assert sentence in done.stderr

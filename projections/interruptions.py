@@ -1,0 +1,41 @@
+"""Why a replay broke off in the middle, in sentences that say what to do."""
+
+import psycopg
+from psycopg import errors
+
+from eventlog.kafka import LogInterrupted, PlaceGone
+from projections.checkpoints import CheckpointsMoved
+from projections.replay import NeverTogether
+from schemas.cloudevents import ForeignRecord
+from schemas.codec import SchemaUnknown
+
+EXPECTED = (
+    *(LogInterrupted, PlaceGone, ForeignRecord, SchemaUnknown, CheckpointsMoved, NeverTogether),
+    *(psycopg.OperationalError, errors.UndefinedTable),
+)
+
+
+def sentence(error: Exception) -> str:
+    """What one of the expected errors means for the operator of a replay."""
+    return (
+        f"{_cause(error)}\nThe live read models are as they were. What is built so far is kept: run the same command"
+        " again, and it goes on from there."
+    )
+
+
+def _cause(error: Exception) -> str:
+    match error:
+        case errors.DiskFull():
+            return f"Postgres has no room left for the new tables ({_first_line(error)}). Make room on its disk."
+        case errors.UndefinedTable():
+            return f"The database is not as this code needs it ({_first_line(error)}). Run `python -m migrations up`."
+        case psycopg.OperationalError():
+            return f"Postgres broke off ({_first_line(error)}). See that it runs."
+        case LogInterrupted():
+            return f"Reading broke off: {error} See that Kafka runs, and that the network is there."
+        case _:
+            return str(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
