@@ -17,6 +17,7 @@ from api.state import Services
 from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests
 from commands.store.postgres import PostgresStore
+from eventlog.feed import Feed
 from gateways.errors import GatewayRefused, GatewayUnavailable
 from gateways.port import Gateway
 from projections import payments
@@ -59,6 +60,7 @@ async def serve(given: ApiSettings) -> None:
             reads=reads,
             live=live,
             payments=payments.by_id(reads, live),
+            feed=Feed(reads),
             projects=ProjectCache(store),
             in_flight=InFlight(),
             operator_token=given.operator_token,

@@ -68,6 +68,20 @@ class CursorInvalid(HttpRefusal):
         )
 
 
+class PositionInvalid(DomainError):
+    """A place in the log that is none of this project's: going on from there could pass events by."""
+
+    type: ErrorType = "validation_error"
+    code = "position_invalid"
+
+    def __init__(self, after: int, head: int) -> None:
+        problem = f"is past the end of the log, which is at {head}" if after > head else "is no event of this project"
+        super().__init__(
+            f"Position {after} {problem}; send `next_after` of the last answer, or 0 to begin with the first event.",
+            param="after",
+        )
+
+
 class RequestInvalid(DomainError):
     """Well-formed, but not what this route takes. `details` says of each wrong field what is wrong."""
 

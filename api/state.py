@@ -7,6 +7,7 @@ from api.project_cache import ProjectCache
 from commands.notices import Notices
 from commands.open_requests import OpenRequests
 from commands.ports import EventStore
+from eventlog.feed import Feed
 from gateways.port import Gateway
 from projections.generations import LiveGenerations
 from projections.lookups import Coalesced
@@ -19,7 +20,7 @@ class Services(TypedDict):
     """Built once per process.
 
     `reads` is the pool for read models and health, apart from the store's own; `live` says which tables answer; `payments`
-    gets one payment's row, together with all that are asked for at the same moment.
+    gets one payment's row, together with all that are asked for at the same moment; `feed` is the log as projects pull it.
     """
 
     store: EventStore
@@ -30,6 +31,7 @@ class Services(TypedDict):
     reads: Pool
     live: LiveGenerations
     payments: Coalesced[str, PaymentRow]
+    feed: Feed
     projects: ProjectCache
     in_flight: InFlight
     operator_token: str

@@ -151,9 +151,18 @@ def put_in_store(database_url: str, facts: Iterable[Recorded]) -> None:
             ],
         )
         cursor.executemany(
-            "INSERT INTO store.positions (position, stream, version, hash, topic, partition) VALUES (%s, %s, %s, %s, %s, %s)",
+            "INSERT INTO store.positions (position, stream, version, hash, topic, partition, project_id)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
             [
-                (f.position, f.stream, f.version, f.hash, f.topic, partition_of(f.stream.encode(), PARTITIONS))
+                (
+                    f.position,
+                    f.stream,
+                    f.version,
+                    f.hash,
+                    f.topic,
+                    partition_of(f.stream.encode(), PARTITIONS),
+                    f.project_id,
+                )
                 for f in facts
             ],
         )

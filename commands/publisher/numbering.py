@@ -81,6 +81,7 @@ def _place(connection: Connection[Any], facts: Sequence[Numbered]) -> None:
             "hashes": [fact.hash for fact in facts],
             "topics": [fact.envelope.topic for fact in facts],
             "partitions": [fact.partition for fact in facts],
+            "project_ids": [fact.envelope.project_id for fact in facts],
         },
         prepare=True,
     )

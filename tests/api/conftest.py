@@ -17,6 +17,7 @@ from commands.ports import Context, Decide, EventStore, Receipt
 from commands.store.memory import MemoryStore
 from commands.store.postgres import PostgresStore
 from domain.streams import Stream
+from eventlog.feed import Feed
 from gateways.port import Gateway
 from gateways.stripe.client import StripeGateway
 from projections import payments
@@ -62,6 +63,7 @@ def services_of(
         reads=reads,
         live=live,
         payments=payments.by_id(reads, live),
+        feed=Feed(reads),
         projects=ProjectCache(store),
         in_flight=InFlight(),
         operator_token=OPERATOR_TOKEN,
