@@ -17,6 +17,7 @@ from domain.project import PROJECTS, Key, KeyKind, Project
 from domain.project import keys as project_keys
 from domain.project.errors import ProjectUnknown
 from domain.project.registration import register, update
+from domain.wallet import Clawback
 from gateways.port import Gateway
 from vault.port import Vault
 
@@ -49,6 +50,7 @@ class RegisterProject:
     products: Sequence[ProductOrder]
     payment_types: Sequence[str] | None = None
     features: Sequence[str] | None = None
+    clawback: Clawback = Clawback.REMAINING_ONLY
     success_url: str | None = None
     cancel_url: str | None = None
     webhook_url: str | None = None
@@ -63,6 +65,7 @@ class UpdateProject:
     name: str | None = None
     domain: str | None = None
     default_currency: str | None = None
+    clawback: Clawback | None = None
     success_url: str | None = None
     cancel_url: str | None = None
     webhook_url: str | None = None
@@ -128,6 +131,7 @@ async def register_project(
             products=products,
             payment_types=command.payment_types,
             features=command.features,
+            clawback=command.clawback,
         )
         for key, _ in issued.values():
             facts += project_keys.issue_key(None, project_id, key)
@@ -145,7 +149,12 @@ async def update_project(command: UpdateProject, context: Context, store: EventS
         addresses = await vault.open(command.project_id, "addresses", command.project_id) or {}
         sealed = await vault.seal(command.project_id, "addresses", command.project_id, {**addresses, **given})
         await vault.put(sealed)
-    settings = {"name": command.name, "domain": command.domain, "default_currency": command.default_currency}
+    settings = {
+        "name": command.name,
+        "domain": command.domain,
+        "default_currency": command.default_currency,
+        "clawback": command.clawback,
+    }
     changes = {key: value for key, value in settings.items() if value is not None}
     stream = PROJECTS.at(command.project_id)
 
@@ -254,6 +263,7 @@ def _described(project: Project) -> dict[str, Any]:
         "payment_types": list(project.payment_types),
         "features": list(project.features),
         "overridden": list(project.overridden),
+        "clawback": project.clawback.value,
         "products": [_product_described(product) for product in project.products.values()],
         "keys": [{"key_id": key.key_id, "kind": key.kind.value, "hint": key.hint} for key in project.keys.values()],
     }

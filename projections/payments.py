@@ -18,6 +18,11 @@ from domain.payment import (
     PaymentFailed,
     PaymentInitiated,
     PaymentProcessing,
+    PaymentRefundCanceled,
+    PaymentRefunded,
+    PaymentRefundFailed,
+    PaymentRefundPending,
+    PaymentRefundRequested,
     PaymentSucceeded,
     PaymentUnconfirmed,
     Status,
@@ -150,6 +155,14 @@ def _besides_status(event: PaymentEvent) -> Said:
         case PaymentFailed():
             return {"failure_code": event.code}
         case PaymentCanceled() | PaymentExpired() | PaymentUnconfirmed():
+            return {}
+        case (
+            PaymentRefundRequested()
+            | PaymentRefundPending()
+            | PaymentRefunded()
+            | PaymentRefundFailed()
+            | PaymentRefundCanceled()
+        ):
             return {}
         case _:
             assert_never(event)

@@ -15,7 +15,10 @@ MAX_ID = 2**31 - 1  # Registry ids are signed 32-bit numbers in most clients.
 
 # Numbers that may outgrow 32 bits: money and credits, whatever became of them (a time says by its logical type that it is one).
 # For the rest an `int` does, and is a plain number in every language.
-_LONGS = ("_minor", "credits", "amount", "balance", "held", "remaining", "shortfall", "debt")
+_LONGS = (
+    *("_minor", "_minor_total", "credits", "amount", "balance", "held", "remaining", "shortfall", "debt"),
+    *("revoked", "restored"),
+)
 
 _TYPES: Mapping[Any, Sequence[Any]] = {
     str: ("string",),

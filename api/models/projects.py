@@ -17,12 +17,20 @@ from api.models.fields import (
     Text,
     Url,
 )
+from domain.wallet import Clawback
 
 ProductTypeName = Literal[
     "one_time", "subscription", "api_credits", "download_credits", "premium_access", "pro_features", "metered"
 ]
 PaymentTypes = Annotated[list[Literal["one_time", "subscription", "both"]], Field(min_length=1, max_length=2)]
 Features = Annotated[list[Literal["credits", "metered", "permissions"]], Field(max_length=3)]
+
+ClawbackName = Literal["remaining_only", "allow_debt"]
+assert {policy.value for policy in Clawback} == set(ClawbackName.__args__)  # type: ignore[attr-defined]
+_CLAWBACK = Field(
+    description="What happens to credits that were spent when their money goes back: with `remaining_only` only what is left"
+    " of them is taken back, with `allow_debt` all are, and what is missing is owed."
+)
 
 
 class ProductRequest(RequestModel):
@@ -74,6 +82,7 @@ class ProjectRequest(RequestModel):
     products: Annotated[list[ProductRequest], Field(max_length=100, default_factory=list)]
     payment_types: Annotated[PaymentTypes | None, Field(description="Instead of what the products say.")] = None
     features: Annotated[Features | None, Field(description="Instead of what the products say.")] = None
+    clawback: Annotated[ClawbackName, _CLAWBACK] = "remaining_only"
     success_url: Annotated[Url | None, Field(description="Where customers go after paying, unless a payment says.")] = (
         None
     )
@@ -89,6 +98,7 @@ class ProjectChangeRequest(RequestModel):
     name: Text | None = None
     domain: Domain | None = None
     default_currency: Currency | None = None
+    clawback: Annotated[ClawbackName | None, _CLAWBACK] = None
     success_url: Url | None = None
     cancel_url: Url | None = None
     webhook_url: Url | None = None
@@ -136,6 +146,7 @@ class ProjectAnswer(BaseModel):
     payment_types: list[str]
     features: list[str]
     overridden: Annotated[list[str], Field(description="What was stated instead of detected from the products.")]
+    clawback: ClawbackName
     products: list[ProductAnswer]
     keys: list[KeyAnswer]
 

@@ -42,6 +42,7 @@ from commands.projects import (
 )
 from domain.product import Product, ProductType
 from domain.project import KeyKind, Project
+from domain.wallet import Clawback
 
 
 async def register(request: Request[State]) -> Response:
@@ -62,6 +63,7 @@ async def register(request: Request[State]) -> Response:
         products=[_product_order(product) for product in body.products],
         payment_types=body.payment_types,
         features=body.features,
+        clawback=Clawback(body.clawback),
         success_url=body.success_url,
         cancel_url=body.cancel_url,
         webhook_url=body.webhook_url,
@@ -86,7 +88,8 @@ async def change(request: Request[State]) -> Response:
     caller, project = await the_operator_or_project(request, place.project_id)
     sent, state = await read_json(request), request.state
     body = parse(ProjectChangeRequest, sent)
-    command = UpdateProject(project_id=project.project_id, **body.model_dump())
+    changes = body.model_dump() | {"clawback": Clawback(body.clawback) if body.clawback else None}
+    command = UpdateProject(project_id=project.project_id, **changes)
     context = context_of(request, caller, sent, project_id=project.project_id)
     handler = partial(update_project, command, store=state["store"], vault=state["vault"])
     receipt = await once(request, context, project.project_id, handler)
@@ -141,6 +144,7 @@ def _project_shown(project: Project, addresses: Mapping[str, str]) -> ProjectSho
         payment_types=list(project.payment_types),
         features=list(project.features),
         overridden=list(project.overridden),
+        clawback=project.clawback.value,
         products=[_product_shown(product) for product in project.products.values()],
         keys=[KeyAnswer(key_id=key.key_id, kind=key.kind.value, hint=key.hint) for key in project.keys.values()],
         success_url=addresses.get("success_url") or None,

@@ -9,9 +9,15 @@ from domain.payment.events import (
     PaymentFailed,
     PaymentInitiated,
     PaymentProcessing,
+    PaymentRefundCanceled,
+    PaymentRefunded,
+    PaymentRefundFailed,
+    PaymentRefundPending,
+    PaymentRefundRequested,
     PaymentSucceeded,
     PaymentUnconfirmed,
 )
+from domain.payment.returns import Refund, RefundStatus
 from domain.payment.state import PAYMENTS, Payment, Status
 
 __all__ = [
@@ -25,7 +31,14 @@ __all__ = [
     "PaymentFailed",
     "PaymentInitiated",
     "PaymentProcessing",
+    "PaymentRefundCanceled",
+    "PaymentRefundFailed",
+    "PaymentRefundPending",
+    "PaymentRefundRequested",
+    "PaymentRefunded",
     "PaymentSucceeded",
     "PaymentUnconfirmed",
+    "Refund",
+    "RefundStatus",
     "Status",
 ]

@@ -1,6 +1,7 @@
 """Why something may not be done with a payment."""
 
 from domain.errors import DomainError, ErrorType
+from domain.money import display
 from domain.payment.state import Payment
 
 
@@ -55,6 +56,45 @@ class PaymentEnded(DomainError):
         super().__init__(
             f"Payment {payment.payment_id} is {payment.status}; start a new one, with a new Idempotency-Key.",
             details={"status": payment.status.value},
+        )
+
+
+class PaymentNotPaid(DomainError):
+    """There is no money to give back (yet)."""
+
+    code = "payment_not_paid"
+
+    def __init__(self, payment: Payment) -> None:
+        super().__init__(
+            f"Payment {payment.payment_id} is {payment.status}; only one that has succeeded can be refunded."
+            " One that nobody has paid yet can be canceled.",
+            details={"status": payment.status.value},
+        )
+
+
+class NothingToRefund(DomainError):
+    """It cost nothing."""
+
+    code = "nothing_to_refund"
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__(f"Payment {payment_id} was free of charge: there is nothing to give back.")
+
+
+class RefundExceedsPayment(DomainError):
+    """More than is left: of what was paid, some went back already, or is set aside for refunds under way."""
+
+    code = "refund_exceeds_payment"
+
+    def __init__(self, payment: Payment, asked_minor: int | None) -> None:
+        left = payment.refundable_minor
+        wanted = f"{display(asked_minor, payment.currency)} of" if asked_minor is not None else "Nothing of"
+        super().__init__(
+            f"{wanted} payment {payment.payment_id} cannot be refunded: {display(left, payment.currency)} is left, after"
+            f" {display(payment.refunded_minor, payment.currency)} that went back and"
+            f" {display(payment.reserved_minor, payment.currency)} set aside for refunds under way.",
+            param=None if asked_minor is None else "amount",
+            details={"amount_left": left, "currency": payment.currency},
         )
 
 

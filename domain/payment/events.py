@@ -103,6 +103,96 @@ class PaymentUnconfirmed:
     reason: str
 
 
+# Money that goes back. `refund_id` is ours, `gateway_refund_id` the gateway's. Each fact carries what then has gone back in
+# all (`refunded_minor_total`) and what is set aside for refunds under way (`reserved_minor_total`).
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRefundRequested:
+    """The project wants money to go back to its customer. It is set aside; the gateway was not asked yet."""
+
+    payment_id: str
+    refund_id: str
+    amount_minor: int
+    currency: str
+    refunded_minor_total: int
+    reserved_minor_total: int
+    reason: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRefundPending:
+    """The gateway has taken a refund on, at our asking or at somebody's in its dashboard. The money is not back yet."""
+
+    payment_id: str
+    refund_id: str
+    gateway_refund_id: str
+    amount_minor: int
+    currency: str
+    refunded_minor_total: int
+    reserved_minor_total: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRefunded:
+    """Money went back to the customer, in part or in full.
+
+    Of what it had bought, `credits_revoked` were taken back as the policy `clawback` says; `credits_shortfall` could not be.
+    """
+
+    payment_id: str
+    refund_id: str
+    gateway_refund_id: str
+    amount_minor: int
+    currency: str
+    refunded_minor_total: int
+    reserved_minor_total: int
+    credits_revoked: int
+    credits_shortfall: int
+    clawback: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRefundFailed:
+    """A refund came to nothing, perhaps after it had succeeded (`was_refunded`): the customer does not have the money.
+
+    `credits_restored` are the customer's again. Without a `gateway_refund_id`, the gateway never made one.
+    """
+
+    payment_id: str
+    refund_id: str
+    amount_minor: int
+    currency: str
+    refunded_minor_total: int
+    reserved_minor_total: int
+    code: str
+    was_refunded: bool
+    credits_restored: int
+    gateway_refund_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRefundCanceled:
+    """A refund was withdrawn at the gateway before any money went."""
+
+    payment_id: str
+    refund_id: str
+    gateway_refund_id: str
+    amount_minor: int
+    currency: str
+    refunded_minor_total: int
+    reserved_minor_total: int
+    reason: str | None = None
+
+
+RefundEvent = (
+    PaymentRefundRequested | PaymentRefundPending | PaymentRefunded | PaymentRefundFailed | PaymentRefundCanceled
+)
+
 PaymentEvent = (
     PaymentInitiated
     | PaymentCheckoutOpened
@@ -113,4 +203,5 @@ PaymentEvent = (
     | PaymentCanceled
     | PaymentExpired
     | PaymentUnconfirmed
+    | RefundEvent
 )

@@ -15,9 +15,15 @@ from domain.payment.events import (
     PaymentFailed,
     PaymentInitiated,
     PaymentProcessing,
+    PaymentRefundCanceled,
+    PaymentRefunded,
+    PaymentRefundFailed,
+    PaymentRefundPending,
+    PaymentRefundRequested,
     PaymentSucceeded,
     PaymentUnconfirmed,
 )
+from domain.payment.returns import Refund, RefundStatus, evolve_refund
 from domain.streams import Kind
 
 
@@ -72,7 +78,31 @@ class Payment:
     metadata: Mapping[str, str] = field(default_factory=dict)
     checkout_id: str | None = None
     expires_at: datetime | None = None
+    gateway_payment_id: str | None = None
     failed_attempts: frozenset[str] = frozenset()
+    refunds: Mapping[str, Refund] = field(default_factory=dict)  # by our id, in the order in which they became known
+
+    @property
+    def refunded_minor(self) -> int:
+        """What has gone back in refunds."""
+        return sum(refund.amount_minor for refund in self.refunds.values() if refund.status is RefundStatus.SUCCEEDED)
+
+    @property
+    def reserved_minor(self) -> int:
+        """What is set aside for refunds under way."""
+        return sum(refund.amount_minor for refund in self.refunds.values() if refund.status.under_way)
+
+    @property
+    def refundable_minor(self) -> int:
+        """What is left to give back."""
+        if self.status is not Status.SUCCEEDED:
+            return 0
+        return max(0, self.amount_minor - self.refunded_minor - self.reserved_minor)
+
+    def refund_at_gateway(self, gateway_refund_id: str) -> Refund | None:
+        """The refund that the gateway knows under this id."""
+        found = (refund for refund in self.refunds.values() if refund.gateway_refund_id == gateway_refund_id)
+        return next(found, None)
 
 
 def evolve(payment: Payment | None, event: PaymentEvent) -> Payment:
@@ -87,13 +117,18 @@ def evolve(payment: Payment | None, event: PaymentEvent) -> Payment:
         case PaymentAttemptFailed():
             return replace(payment, failed_attempts=payment.failed_attempts | {event.attempt_id})
         case PaymentProcessing():
-            return replace(_moved(payment, Status.PROCESSING), checkout_id=event.checkout_id)
+            return replace(
+                _moved(payment, Status.PROCESSING),
+                checkout_id=event.checkout_id,
+                gateway_payment_id=event.gateway_payment_id or payment.gateway_payment_id,
+            )
         case PaymentSucceeded():
             return replace(
                 _moved(payment, Status.SUCCEEDED),
                 amount_minor=event.amount_minor,
                 currency=event.currency,
                 checkout_id=event.checkout_id,
+                gateway_payment_id=event.gateway_payment_id or payment.gateway_payment_id,
             )
         case PaymentFailed():
             return _moved(payment, Status.FAILED)
@@ -103,6 +138,15 @@ def evolve(payment: Payment | None, event: PaymentEvent) -> Payment:
             return _moved(payment, Status.EXPIRED)
         case PaymentUnconfirmed():
             return _moved(payment, Status.UNCONFIRMED)
+        case (
+            PaymentRefundRequested()
+            | PaymentRefundPending()
+            | PaymentRefunded()
+            | PaymentRefundFailed()
+            | PaymentRefundCanceled()
+        ):
+            refund = evolve_refund(payment.refunds.get(event.refund_id), event)
+            return replace(payment, refunds={**payment.refunds, refund.refund_id: refund})
         case _:
             assert_never(event)
 

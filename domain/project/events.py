@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+from domain.wallet import Clawback
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectRegistered:
-    """A project joined. `overridden` names what was stated instead of detected (`payment_types`, `features`)."""
+    """A project joined. `overridden` names what was stated instead of detected (`payment_types`, `features`).
+
+    `clawback` says what happens to spent credits whose money goes back.
+    """
 
     project_id: str
     name: str
@@ -14,6 +19,7 @@ class ProjectRegistered:
     payment_types: tuple[str, ...]
     features: tuple[str, ...]
     overridden: tuple[str, ...] = ()
+    clawback: str = Clawback.REMAINING_ONLY.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,7 @@ class ProjectUpdated:
     features: tuple[str, ...]
     overridden: tuple[str, ...]
     changed: tuple[str, ...]
+    clawback: str = Clawback.REMAINING_ONLY.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from domain.product import Product, detect_features, detect_payment_types
 from domain.project.catalogue import added, check_products
 from domain.project.events import ProjectEvent, ProjectRegistered, ProjectUpdated
 from domain.project.state import Project
+from domain.wallet import Clawback
 
 
 def register(
@@ -18,6 +19,7 @@ def register(
     products: Sequence[Product],
     payment_types: Sequence[str] | None,
     features: Sequence[str] | None,
+    clawback: Clawback = Clawback.REMAINING_ONLY,
 ) -> list[ProjectEvent]:
     """Join, with everything that is sold from the start. A stated payment type or feature overrides the detected one."""
     if project is not None:
@@ -32,13 +34,19 @@ def register(
         payment_types=detect_payment_types(products) if payment_types is None else tuple(payment_types),
         features=detect_features(products) if features is None else tuple(features),
         overridden=tuple(key for key, value in stated.items() if value is not None),
+        clawback=clawback.value,
     )
     return [registered, *(added(project_id, product) for product in products)]
 
 
 def update(project: Project, settings: Mapping[str, str], addresses_changed: Sequence[str] = ()) -> list[ProjectEvent]:
-    """Change `name`, `domain` or `default_currency`, and note that addresses changed, whose values stand in the vault."""
-    now = {"name": project.name, "domain": project.domain, "default_currency": project.default_currency}
+    """Change `name`, `domain`, `default_currency` or `clawback`; note that addresses changed, whose values are in the vault."""
+    now = {
+        "name": project.name,
+        "domain": project.domain,
+        "default_currency": project.default_currency,
+        "clawback": project.clawback.value,
+    }
     changed = [key for key, value in settings.items() if now[key] != value]
     if not changed and not addresses_changed:
         return []
@@ -53,5 +61,6 @@ def update(project: Project, settings: Mapping[str, str], addresses_changed: Seq
             features=project.features,
             overridden=project.overridden,
             changed=(*changed, *addresses_changed),
+            clawback=now["clawback"],
         )
     ]

@@ -16,6 +16,7 @@ from domain.project.events import (
     ProjectUpdated,
 )
 from domain.streams import Kind
+from domain.wallet import Clawback
 
 
 class KeyKind(StrEnum):
@@ -42,6 +43,7 @@ class Project:
     payment_types: tuple[str, ...]
     features: tuple[str, ...]
     overridden: tuple[str, ...]
+    clawback: Clawback = Clawback.REMAINING_ONLY
     products: Mapping[str, Product] = field(default_factory=dict)
     keys: Mapping[str, Key] = field(default_factory=dict)  # by hash
 
@@ -57,6 +59,7 @@ def evolve(project: Project | None, event: ProjectEvent) -> Project:
             payment_types=event.payment_types,
             features=event.features,
             overridden=event.overridden,
+            clawback=Clawback(event.clawback),
         )
     assert project is not None, "a project starts with project.registered"
     match event:
@@ -69,6 +72,7 @@ def evolve(project: Project | None, event: ProjectEvent) -> Project:
                 payment_types=event.payment_types,
                 features=event.features,
                 overridden=event.overridden,
+                clawback=Clawback(event.clawback),
             )
         case ProductAdded() | ProductChanged():
             return replace(project, products={**project.products, event.product_id: _product(event)})

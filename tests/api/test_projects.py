@@ -53,6 +53,18 @@ async def test_changing_a_project_keeps_its_addresses_out_of_the_facts(shop: Sho
     assert "https" not in repr(fact)
 
 
+async def test_what_happens_to_spent_credits_is_chosen_and_shown(shop: Shop) -> None:
+    place = f"/api/v1/projects/{shop.project_id}"
+    before = (await shop.client.get(place, headers=shop.auth)).json()["clawback"]
+
+    answer = await shop.client.patch(place, json={"clawback": "allow_debt"}, headers=shop.auth)
+
+    assert (before, answer.json()["clawback"]) == ("remaining_only", "allow_debt")
+    assert (await shop.client.get(place, headers=shop.auth)).json()["clawback"] == "allow_debt"
+    refused = await shop.client.patch(place, json={"clawback": "mercy"}, headers=shop.auth)
+    assert (refused.status_code, error_of(refused)["param"]) == (422, "clawback")
+
+
 async def test_keys_are_changed_without_a_gap(shop: Shop, store: Memory) -> None:
     keys = f"/api/v1/projects/{shop.project_id}/keys"
     issued = await shop.client.post(keys, json={"kind": "secret"}, headers=shop.auth)

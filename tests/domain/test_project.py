@@ -19,6 +19,7 @@ from domain.project.errors import (
 )
 from domain.project.keys import issue_key, revoke_key
 from domain.project.registration import register, update
+from domain.wallet import Clawback
 from tests.samples import EBOOK, PACK, PRO
 
 CALLS = replace(PRO, product_id="calls", type=ProductType.METERED, permissions=())
@@ -158,6 +159,22 @@ def test_a_new_address_is_a_fact_without_the_address() -> None:
 
     assert isinstance(fact, ProjectUpdated)
     assert fact.changed == ("success_url",)
+
+
+def test_what_happens_to_spent_credits_is_a_setting_like_others() -> None:
+    project = registered()
+    assert project.clawback is Clawback.REMAINING_ONLY
+
+    (fact,) = update(project, {"clawback": "allow_debt"})
+
+    assert isinstance(fact, ProjectUpdated)
+    assert (fact.clawback, fact.changed) == ("allow_debt", ("clawback",))
+    after = PROJECTS.fold([fact], project)
+    assert after is not None
+    assert after.clawback is Clawback.ALLOW_DEBT
+    (renamed,) = update(after, {"name": "The shop"})
+    assert isinstance(renamed, ProjectUpdated)
+    assert renamed.clawback == "allow_debt"
 
 
 def test_keys_are_rotated_with_overlap() -> None:
