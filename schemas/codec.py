@@ -101,6 +101,11 @@ def schema_id_of(value: bytes) -> int:
     return schema_id
 
 
+def frame(schema_id: int) -> bytes:
+    """What stands before the record: Confluent's zero byte, and the schema's id."""
+    return _FRAME.pack(0, schema_id)
+
+
 @cache
 def _own() -> Codec:
     """Built at the first use: reading files and parsing schemas takes some milliseconds."""
@@ -128,7 +133,7 @@ class _Writer:
     def __init__(self, cls: type, contract: Contract) -> None:
         self._id = contract.id
         self._schema = contract.record.schema
-        self._frame = _FRAME.pack(0, contract.id)
+        self._frame = frame(contract.id)
         self._fields = _Plain(contract.record.event_type, cls, self._schema)
 
     def write(self, event: object, actor: str) -> tuple[int, bytes]:

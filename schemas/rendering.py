@@ -21,7 +21,7 @@ def to_json(recorded: Recorded) -> dict[str, Any]:
         "source": SOURCE,
         "timestamp": times.to_text(recorded.recorded_at),
         "project_id": recorded.project_id,
-        "data": _plain(data),
+        "data": plain(data),
         "metadata": {
             "position": recorded.position,
             "stream": recorded.stream,
@@ -35,13 +35,13 @@ def to_json(recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """An Avro value as JSON has it: a moment as text, the rest as it is."""
     match value:
         case datetime():
             return times.to_text(value)
         case dict():
-            return {key: _plain(inner) for key, inner in value.items()}
+            return {key: plain(inner) for key, inner in value.items()}
         case list():
-            return [_plain(inner) for inner in value]
+            return [plain(inner) for inner in value]
     return value
