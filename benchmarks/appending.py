@@ -1,4 +1,4 @@
-"""Commands through the event store, each in a statement of its own, beside the bare three-table statement."""
+"""Commands through the event store, beside the bare three-table statement."""
 
 import asyncio
 import time
@@ -117,7 +117,7 @@ def _payment_id(command_id: UUID) -> str:
 ROW = Row(
     name="appending",
     ceiling=f"the bare three-table insert, {_CONNECTIONS} connections in a loop",
-    ours=f"the event store, one command a statement, {_CALLERS} callers on {_CONNECTIONS} connections",
+    ours=f"the event store, {_CALLERS} callers at a time",
     claims=(Claim(figure="rate", unit="commands/s", aim=None),),
     prepare=prepare,
 )

@@ -1,8 +1,7 @@
 """The event store's twin in memory, for tests: the same contract, the same bytes, nothing that outlives the process."""
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -68,21 +67,12 @@ class MemoryStore:
 
     def _states(self, streams: Sequence[Stream[Any, Any]]) -> FoldedStreams:
         asked = {stream.id for stream in streams}
-        return fold(
-            streams, (StoredFact(row.stream, row.version, row.payload) for row in self.rows if row.stream in asked)
-        )
+        facts = (StoredFact(row.stream, row.version, row.payload) for row in self.rows if row.stream in asked)
+        return FoldedStreams(fold(streams, facts))
 
     def _append(self, write: Write) -> None:
-        self._inbox[write.context.command_id] = _through_json(write.outcome)
+        self._inbox[write.context.command_id] = write.outcome.as_read()
         self.rows += write.events
         self.refs = {**write.refs, **self.refs}
         for record in write.sealed:
             self.sealed.setdefault((record.owner, record.kind, record.id), record)
-
-
-def _through_json(outcome: Outcome) -> Outcome:
-    """What Postgres gives back. An answer that is not JSON fails here as it fails there."""
-    answer: Mapping[str, Any] | None = json.loads(json.dumps(outcome.answer))
-    return Outcome(
-        fingerprint=outcome.fingerprint, answer=answer, refusal=outcome.refusal, versions=dict(outcome.versions)
-    )

@@ -1,7 +1,8 @@
 """What a command came to, as the inbox keeps it: the answer, or the refusal."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from commands.ports import Answer, Context, IdempotencyKeyReused, Receipt
@@ -21,6 +22,11 @@ class Outcome:
     def from_row(cls, fingerprint: bytes, answer: Any, refusal: Any, versions: Any) -> "Outcome":
         """A row of the inbox, its JSON read."""
         return cls(fingerprint=fingerprint, answer=answer, refusal=refusal, versions=versions)
+
+    def as_read(self) -> "Outcome":
+        """This outcome as it is read back from the inbox. Raises TypeError for an answer that is not JSON."""
+        answer: Answer | None = json.loads(json.dumps(self.answer))
+        return replace(self, answer=answer, versions=dict(self.versions))
 
     def replay(self, context: Context) -> Receipt:
         """Give the same answer again, or refuse again in the same words.

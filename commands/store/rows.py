@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from commands.ports import Context, Decide, Decided, Receipt
 from commands.store.outcome import Outcome
 from commands.store.refs import Ref, refs
-from commands.store.states import FoldedStreams
+from commands.store.states import Folded, FoldedStreams
 from domain.errors import DomainError
 from domain.streams import Facts
 from schemas import codec, names
@@ -33,7 +33,8 @@ class EventRow:
 class Write:
     """All that one command writes: its outcome, its facts in order, the streams of the outside ids that they name.
 
-    A refused command writes its refusal and nothing else; what it would have sealed is not kept.
+    `after` has the streams that get facts as they stand once these are recorded: what cannot be folded is not written. A
+    refused command writes its refusal and nothing else; what it would have sealed is not kept.
     """
 
     context: Context
@@ -41,6 +42,7 @@ class Write:
     events: Sequence[EventRow] = ()
     refs: Mapping[Ref, str] = field(default_factory=dict)
     sealed: Sequence[SealedRecord] = ()
+    after: Mapping[str, Folded] = field(default_factory=dict)
     error: DomainError | None = None
 
     def receipt(self) -> Receipt:
@@ -68,15 +70,17 @@ def _refused(states: FoldedStreams, context: Context, error: DomainError) -> Wri
 
 
 def _decided(states: FoldedStreams, context: Context, decided: Decided) -> Write:
-    versions = states.versions()
+    versions, after = states.versions(), states.after(decided.facts)
     events: list[EventRow] = []
     streams_of_refs: dict[Ref, str] = {}
     for stream, event in _in_order(decided.facts):
-        versions[stream] = versions.get(stream, states.version(stream)) + 1
+        versions[stream] = versions.get(stream, 0) + 1
         events.append(event_row(stream, versions[stream], event, context.actor))
         streams_of_refs.update(dict.fromkeys(refs(event), stream))
     outcome = Outcome(fingerprint=context.fingerprint, answer=decided.answer, refusal=None, versions=versions)
-    return Write(context=context, outcome=outcome, events=events, refs=streams_of_refs, sealed=context.sealed)
+    return Write(
+        context=context, outcome=outcome, events=events, refs=streams_of_refs, sealed=context.sealed, after=after
+    )
 
 
 def event_row(stream: str, version: int, event: object, actor: str) -> EventRow:

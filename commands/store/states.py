@@ -1,9 +1,9 @@
 """The streams that a decision was promised, folded from their stored facts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from domain.streams import Stream
+from domain.streams import Facts, Stream
 from schemas import codec
 
 S = TypeVar("S")
@@ -35,19 +35,30 @@ class FoldedStreams:
         state: S | None = self._promised(stream.id).state
         return state
 
-    def version(self, stream_id: str) -> int:
-        return self._promised(stream_id).version
-
     def versions(self) -> dict[str, int]:
         """The version of each stream in which something happened."""
         return {stream_id: folded.version for stream_id, folded in self._folded.items() if folded.version}
+
+    def only(self, streams: Iterable[Stream[Any, Any]]) -> "FoldedStreams":
+        """These streams alone, as one of several decisions was promised them."""
+        return FoldedStreams({stream.id: self._promised(stream.id) for stream in streams})
+
+    def after(self, facts: Iterable[Facts]) -> Mapping[str, Folded]:
+        """Those streams that get facts, as they stand when these are recorded."""
+        moved: dict[str, Folded] = {}
+        for part in facts:
+            if part.events:
+                stream = part.stream
+                state, version = moved.get(stream.id) or self._promised(stream.id)
+                moved[stream.id] = Folded(stream.kind.fold(part.events, state), version + len(part.events))
+        return moved
 
     def _promised(self, stream_id: str) -> Folded:
         assert stream_id in self._folded, f"stream {stream_id} was not promised to this decision: name it in record()"
         return self._folded[stream_id]
 
 
-def fold(streams: Sequence[Stream[Any, Any]], facts: Iterable[StoredFact]) -> FoldedStreams:
+def fold(streams: Iterable[Stream[Any, Any]], facts: Iterable[StoredFact]) -> dict[str, Folded]:
     """Fold each stream from its facts, which come in order of version (and interleaved as they like)."""
     kinds = {stream.id: stream.kind for stream in streams}
     folded = {stream_id: Folded(None, 0) for stream_id in kinds}
@@ -59,4 +70,4 @@ def fold(streams: Sequence[Stream[Any, Any]], facts: Iterable[StoredFact]) -> Fo
         )
         state = kinds[fact.stream].evolve(folded[fact.stream].state, event)
         folded[fact.stream] = Folded(state, fact.version)
-    return FoldedStreams(folded)
+    return folded

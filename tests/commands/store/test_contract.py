@@ -1,5 +1,6 @@
 """What both stores promise: the one in Postgres and its twin in memory."""
 
+import asyncio
 import re
 from functools import partial
 from typing import Any
@@ -71,6 +72,32 @@ async def test_one_commit_may_span_streams_of_several_kinds(store: EventStore) -
 
     assert receipt.versions == {paid.id: 2, credited.id: 1, untouched.id: 1}
     assert (await store.load(credited)) is not None
+
+
+async def test_commands_at_the_same_moment_are_decided_one_after_the_other(store: EventStore) -> None:
+    one, other = wallet(), wallet()
+
+    first, both, refused, last = await asyncio.gather(
+        store.record(context(), [one], pay_in(one)),
+        store.record(context(), [one, other], pay_in(one, other)),
+        store.record(context(), [other], refuse),
+        store.record(context(), [other], pay_in(other)),
+        return_exceptions=True,
+    )
+
+    assert isinstance(refused, Refusal)
+    assert first == Receipt({"balances": {one.id: 5}}, {one.id: 1}, replayed=False)
+    assert both == Receipt({"balances": {one.id: 10, other.id: 5}}, {one.id: 2, other.id: 1}, replayed=False)
+    assert last == Receipt({"balances": {other.id: 10}}, {other.id: 2}, replayed=False)
+
+
+async def test_what_cannot_be_folded_is_not_recorded(store: EventStore) -> None:
+    stream = payment()
+
+    with pytest.raises(AssertionError, match="starts with"):
+        await store.record(context(), [stream], lambda _: Decided([stream.facts(opened(stream, "cs_1"))], {}))
+
+    assert await store.load(stream) is None
 
 
 async def test_a_command_that_changes_nothing_tells_the_versions_it_saw(store: EventStore) -> None:

@@ -26,7 +26,7 @@ STEPS = st.lists(
         st.lists(st.integers(0, 2), max_size=4),
         st.booleans(),
     ),
-    max_size=12,
+    max_size=6,
 )
 
 
@@ -60,22 +60,26 @@ async def test_an_answer_that_is_no_json_fails_here_as_it_fails_in_postgres() ->
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=STEPS)
-def test_the_twin_does_as_postgres_does(database_url: str, steps: Sequence[Step]) -> None:
+@given(moments=st.lists(STEPS, max_size=5))
+def test_the_twin_does_as_postgres_does(database_url: str, moments: Sequence[Sequence[Step]]) -> None:
     wallets, commands = [wallet() for _ in range(3)], [uuid4() for _ in range(6)]
+
+    async def at_once(store: EventStore, steps: Sequence[Step]) -> object:
+        said = await asyncio.gather(*(told(store, step, wallets, commands) for step in steps))
+        return said, [await balance(store, stream) for stream in wallets]
 
     async def both() -> None:
         async with pool(database_url, name="test", size=2) as connections:
             postgres, memory = PostgresStore(connections), MemoryStore()
-            for step in steps:
-                assert await told(memory, step, wallets, commands) == await told(postgres, step, wallets, commands)
+            for steps in moments:
+                assert await at_once(memory, steps) == await at_once(postgres, steps)
             await postgres.close()
 
     asyncio.run(both())
 
 
 async def told(store: EventStore, step: Step, wallets: Sequence[Wallets], commands: Sequence[UUID]) -> object:
-    """What a command of this step is told, and how the wallets stand after it."""
+    """What a command of this step is told."""
     command, fingerprint, chosen, refused = step
     streams = [wallets[index] for index in chosen]
 
@@ -85,10 +89,9 @@ async def told(store: EventStore, step: Step, wallets: Sequence[Wallets], comman
         return pay_in(*streams)(states)
 
     try:
-        said: object = repr(await store.record(context(commands[command], fingerprint=fingerprint), streams, decide))
+        return repr(await store.record(context(commands[command], fingerprint=fingerprint), streams, decide))
     except DomainError as error:
-        said = type(error), error.code, error.message, error.details, error.replayed
-    return said, [await balance(store, stream) for stream in wallets]
+        return type(error), error.code, error.message, error.details, error.replayed
 
 
 async def balance(store: EventStore, stream: Wallets) -> int | None:

@@ -2,24 +2,24 @@
 
 import asyncio
 import random
-import threading
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from commands.ports import Context, Decided, Receipt, States, StoreUnavailable, StreamsBusy
+from commands.ports import Decided, Receipt, States, StoreUnavailable, StreamsBusy
 from commands.store.announcing import CHANNEL
-from commands.store.postgres import TRIES, PostgresStore
+from commands.store.committer import TRIES
+from commands.store.postgres import PostgresStore
 from domain.errors import DomainError, Refused
-from runtime.postgres import Pool, pool
+from runtime.postgres import Pool
 from schemas import codec
+from tests.commands.store.log import assert_whole, rows
+from tests.commands.store.rivals import another_store, meanwhile, overtaken, rival_who_records
 from tests.commands.store.shopping import NOW, Wallets, context, initiated, pay_in, payment, wallet
 from tests.commands.store.wire import wire
 from vault.port import SealedRecord
@@ -27,55 +27,6 @@ from vault.port import SealedRecord
 
 class TooPoor(DomainError):
     code = "too_poor"
-
-
-async def rows(connections: Pool, query: LiteralString, *parameters: Any) -> list[Any]:
-    async with connections.connection() as connection:
-        return await (await connection.execute(query, parameters)).fetchall()
-
-
-@asynccontextmanager
-async def another_store(
-    database_url: str, *, size: int = 4, timeout_seconds: float = 5.0
-) -> AsyncIterator[PostgresStore]:
-    """A store with a pool of its own, as in another process."""
-    async with pool(database_url, name="another", size=size, timeout_seconds=timeout_seconds) as connections:
-        store = PostgresStore(connections)
-        yield store
-        await store.close()
-
-
-def meanwhile(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Do something to its end on another thread, while the one who calls this is kept waiting."""
-    thread = threading.Thread(target=lambda: asyncio.run(work()))
-    thread.start()
-    thread.join()
-
-
-def overtaken(
-    decide: Callable[[States], Decided], rival: Callable[[], Coroutine[Any, Any, object]], times: int = 1
-) -> Callable[[States], Decided]:
-    """A decision during which a rival commits, the first so many times that it is taken."""
-    left = [None] * times
-
-    def slow(states: States) -> Decided:
-        decided = decide(states)
-        if left:
-            left.pop()
-            meanwhile(rival)
-        return decided
-
-    return slow
-
-
-def rival_who_records(
-    database_url: str, stream: Wallets, *, asked: Context | None = None
-) -> Callable[[], Coroutine[Any, Any, object]]:
-    async def record() -> Receipt:
-        async with another_store(database_url) as store:
-            return await store.record(asked or context(), [stream], pay_in(stream, amount=100))
-
-    return record
 
 
 async def test_a_fact_is_stored_with_everything_that_is_known_about_it(
@@ -234,33 +185,15 @@ async def test_many_writers_on_hot_streams_lose_nothing_and_double_nothing(
         await asyncio.gather(*(write(store) for store in [one, other] * 4))
         balances = [await balance(one, stream) for stream in hot]
 
-    facts = await rows(connections, "SELECT stream, version, command_id FROM store.events")
-    assert Counter(command_id for _, _, command_id in facts) == asked
-    assert_gapless(facts)
-    outbox = await rows(connections, "SELECT stream, version FROM store.outbox ORDER BY ordinal")
-    assert sorted(outbox) == sorted((stream, version) for stream, version, _ in facts)
-    assert_ordered(outbox)
-    written = Counter(stream for stream, _, _ in facts)
+    assert await assert_whole(connections) == asked
+    facts = await rows(connections, "SELECT stream FROM store.events")
+    written = Counter(stream for (stream,) in facts)
     assert balances == [5 * written[stream.id] for stream in hot]
 
 
 async def balance(store: PostgresStore, stream: Wallets) -> int:
     state = await store.load(stream)
     return state.balance if state else 0
-
-
-def assert_gapless(facts: list[Any]) -> None:
-    versions = defaultdict(set)
-    for stream, version, _ in facts:
-        versions[stream].add(version)
-    assert all(found == set(range(1, len(found) + 1)) for found in versions.values())
-
-
-def assert_ordered(outbox: list[Any]) -> None:
-    versions = defaultdict(list)
-    for stream, version in outbox:
-        versions[stream].append(version)
-    assert all(earlier < later for found in versions.values() for earlier, later in pairwise(found))
 
 
 async def test_losers_on_a_busy_stream_leave_connections_to_all_others(database_url: str) -> None:

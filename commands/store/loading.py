@@ -1,0 +1,29 @@
+"""What decisions stand on: which of their commands were recorded before, and their streams as they stand."""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from commands.store.connections import Connection
+from commands.store.outcome import Outcome
+from commands.store.states import Folded, StoredFact, fold
+from domain.streams import Stream
+
+_LOAD = files(__package__).joinpath("load.sql").read_bytes()
+
+
+class Loaded(NamedTuple):
+    """What was asked for, as it stood in one moment. `standing`: the outcomes of commands that were recorded before."""
+
+    standing: Mapping[UUID, Outcome]
+    streams: dict[str, Folded]
+
+
+async def load(connection: Connection, command_ids: Sequence[UUID], streams: Sequence[Stream[Any, Any]]) -> Loaded:
+    """Look commands up and fold streams, however many, with one query."""
+    asked = {"command_ids": command_ids, "streams": [stream.id for stream in streams]}
+    rows = await (await connection.execute(_LOAD, asked, prepare=True, binary=True)).fetchall()
+    standing = {command_id: Outcome.from_row(*row) for stream, _, _, command_id, *row in rows if stream is None}
+    facts = (StoredFact(*row[:3]) for row in rows if row[0] is not None)
+    return Loaded(standing, fold(streams, facts))
