@@ -11,6 +11,7 @@ from eventlog.log import Batch, Source
 from eventlog.topics import full_name
 from runtime import kafka
 from schemas import cloudevents
+from schemas.cloudevents import ForeignRecord
 from schemas.envelope import Recorded
 
 log = structlog.get_logger()
@@ -206,7 +207,11 @@ def _batch(source: Source, messages: Sequence[Message]) -> Batch:
 
 def _fact(topic: str, message: Message) -> Recorded:
     headers = cast(list[cloudevents.Header] | None, message.headers())
-    return cloudevents.read(headers, topic=topic, key=message.key(), value=message.value())
+    try:
+        return cloudevents.read(headers, topic=topic, key=message.key(), value=message.value())
+    except ForeignRecord as error:
+        place = f"partition {message.partition()}, offset {message.offset()}"
+        raise ForeignRecord(topic, f"{error.problem} ({place})") from error
 
 
 def _sentence(error: KafkaError) -> str:

@@ -18,8 +18,8 @@ EXPECTED = (
 def sentence(error: Exception) -> str:
     """What one of the expected errors means for the operator of a replay."""
     return (
-        f"{_cause(error)}\nThe live read models are as they were. What is built so far is kept: run the same command"
-        " again, and it goes on from there."
+        f"{_cause(error)}\nThe live read models are as they were, and what is built so far is kept. Once this is mended,"
+        " run the same command again: it goes on from there."
     )
 
 

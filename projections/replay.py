@@ -26,6 +26,7 @@ from projections.read_model import ReadModel
 
 From = Literal["kafka", "store"]
 
+_FROM_WHERE: Mapping[str, str] = {"kafka": "Kafka", "store": "the store"}
 _EVERYTHING = 2**62
 _PATIENCE_SECONDS = 10.0
 _ATTEMPTS = 5
@@ -243,7 +244,7 @@ def _unusable(leftover: Standing, source: From, accepted: str | None) -> str | N
     if leftover.built_by != fingerprint():
         return "other code has built it"
     if leftover.source != source:
-        return f"it was built from {leftover.source}"
+        return f"it was built from {_FROM_WHERE[leftover.source]}"
     if leftover.state == "refused" and accepted is None:
         return "its rows differed, and it was not accepted"
     return None

@@ -28,6 +28,7 @@ class ForeignRecord(Exception):
     """A record in one of our topics is not a fact of ours: somebody else wrote it, or it was damaged."""
 
     def __init__(self, topic: str, problem: str) -> None:
+        self.problem = problem
         super().__init__(
             f"A record in topic {topic!r} is not a fact of the payment service: {problem}. "
             "Only the publisher may write there; find who else does."

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,9 +95,8 @@ def projections(environment: Mapping[str, str], *arguments: str) -> Done:
 
 
 @contextmanager
-def replaying(environment: Mapping[str, str], log: Path, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
-    """`python -m projections replay …` as a process, which is killed at the end if it has not ended by then."""
-    command = [sys.executable, "-m", "projections", "replay", *arguments, "--report", str(log.parent)]
+def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> "Iterator[subprocess.Popen[bytes]]":
+    """A process that is killed at the end, if it has not ended by then."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=dict(environment), stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -116,7 +116,7 @@ def test_a_record_that_somebody_else_wrote_is_an_error(log: KafkaLog, kafka_boot
     producer.flush()
     log.seek({source: 0})
 
-    with pytest.raises(ForeignRecord, match="Only the publisher may write there"):
+    with pytest.raises(ForeignRecord, match=r"\(partition 0, offset 0\)\. Only the publisher may write there"):
         log.read(10, 10)
 
 
