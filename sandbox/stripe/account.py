@@ -27,7 +27,9 @@ class Settings:
     api_version: str = API_VERSION  # The account's; a request may name another
     retry_minute_seconds: float = 2.0  # How long a minute between two attempts of a webhook lasts here
     settlement_seconds: float = 5.0  # From a bank debit's mandate to its outcome; days at the real Stripe
-    booking_seconds: float = 1.0  # From a charge to its balance transaction
+    booking_seconds: float = 1.0  # From a charge to its balance transaction, from a refund to its bank's reference
+    refund_seconds: float = 5.0  # Until a pending refund succeeds, or one that will fail does; days at the real Stripe
+    dispute_seconds: float = 2.0  # From a charge to its holder's complaint; weeks at the real Stripe
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,13 @@
 | `POST /sandbox/checkout/{id}/authenticate` | `{"outcome": "approve"}` or `"fail"` | the outcome, or Stripe's error |
 | `POST /sandbox/checkout/{id}/settle` | `{"outcome": "succeed"}` or `"fail"` | the outcome of the debit |
 | `POST /sandbox/checkout/{id}/expire` | | the session expires as if its time had come |
+| `POST /sandbox/refunds/{id}/settle` | `{"outcome": "succeed"}`, `"fail"`, `"cancel"` or `"require_action"` | the refund |
+| `POST /sandbox/charges/{id}/dispute` | `amount` (all of it), `reason`, `inquiry` (false) | the dispute that its holder opens |
+| `POST /sandbox/disputes/{id}/settle` | `{"outcome": "win"}` or `"lose"` | the dispute, as the bank decided it |
 | `GET /sandbox/clock` | | `{"now", "offset_seconds"}` |
 | `POST /sandbox/clock` | `{"advance_seconds": n}` or `{"offset_seconds": n}` | the same; what is due then happens |
-| `GET /sandbox/counts` | | `{"checkout_sessions", "payment_intents", "charges", "events"}`: how many there really are |
+| `GET /sandbox/counts` | | `{"checkout_sessions", "payment_intents", "charges", "refunds", "disputes", "events"}`: \
+how many there really are |
 | `GET /sandbox/deliveries` | query `state`, `event` | `{"held", "deliveries": [{"id", "event", "type", "endpoint", \
 "state", "attempts", "due", "outcome"}]}` |
 | `POST /sandbox/deliveries/hold` | | nothing is sent from now on |
@@ -41,12 +45,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.stripe.account import Account
-from sandbox.stripe.errors import StripeRefusal
+from sandbox.stripe.errors import StripeRefusal, wrong_state
 from sandbox.stripe.faults import KINDS, Fault
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.means import read_means
 from sandbox.stripe.paying import authenticate, awaits_authentication, pay, settle
-from sandbox.stripe.resources import checkout_sessions
+from sandbox.stripe.resources import checkout_sessions, disputes, refunds
 from sandbox.stripe.resources.payment_methods import payer_of
 from sandbox.stripe.store import JsonObject
 
@@ -54,6 +58,8 @@ COUNTED = {
     "checkout_sessions": "checkout.session",
     "payment_intents": "payment_intent",
     "charges": "charge",
+    "refunds": "refund",
+    "disputes": "dispute",
     "events": "event",
 }
 
@@ -73,9 +79,13 @@ class ControlCall:
         return value
 
     def outcome(self, good: str, bad: str) -> bool:
-        if self.told.get("outcome") not in (good, bad):
-            raise StripeRefusal(400, f"Say what happens: outcome must be {good} or {bad}.", param="outcome")
-        return bool(self.told["outcome"] == good)
+        return self.one_of(good, bad) == good
+
+    def one_of(self, *outcomes: str) -> str:
+        if self.told.get("outcome") not in outcomes:
+            message = f"Say what happens: outcome must be {', '.join(outcomes[:-1])} or {outcomes[-1]}."
+            raise StripeRefusal(400, message, param="outcome")
+        return str(self.told["outcome"])
 
 
 Handler = Callable[[ControlCall], Awaitable[JsonObject]]
@@ -121,6 +131,41 @@ def outcome(account: Account, session: JsonObject) -> JsonObject:
         "payment_intent": session["payment_intent"],
         "payment_intent_status": None if intent is None else intent["status"],
     }
+
+
+# What happens to the money afterwards.
+
+
+async def settle_refund(call: ControlCall) -> JsonObject:
+    outcome = call.one_of("succeed", "fail", "cancel", "require_action")
+    refund = call.account.store.get("refund", call.id)
+    if refund["status"] in refunds.OVER:
+        raise wrong_state(f"Refund {call.id} is {refund['status']} already.")
+    with call.account.store.transaction():
+        if outcome == "fail":
+            return refunds.fail(call.account, refund, "expired_or_canceled_card")
+        settle = {"succeed": refunds.succeed, "cancel": refunds.cancel, "require_action": refunds.require_action}
+        return settle[outcome](call.account, refund)
+
+
+async def dispute_charge(call: ControlCall) -> JsonObject:
+    charge = call.account.store.get("charge", call.id)
+    complaint = disputes.Complaint(
+        reason=str(call.told.get("reason", "fraudulent")),
+        amount=int(call.number("amount", charge["amount"])),
+        inquiry=call.told.get("inquiry") is True,
+    )
+    with call.account.store.transaction():
+        return disputes.make(call.account, charge, complaint)
+
+
+async def settle_dispute(call: ControlCall) -> JsonObject:
+    won = call.outcome("win", "lose")
+    dispute = call.account.store.get("dispute", call.id)
+    if dispute["status"] not in disputes.OPEN:
+        raise wrong_state(f"Dispute {call.id} is {dispute['status']} already.")
+    with call.account.store.transaction():
+        return disputes.decide(call.account, dispute, won)
 
 
 # Time, counts, deliveries, faults.
@@ -195,6 +240,9 @@ ORDERS: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/sandbox/checkout/{id}/authenticate", authenticate_checkout),
     ("POST", "/sandbox/checkout/{id}/settle", settle_checkout),
     ("POST", "/sandbox/checkout/{id}/expire", expire_checkout),
+    ("POST", "/sandbox/refunds/{id}/settle", settle_refund),
+    ("POST", "/sandbox/charges/{id}/dispute", dispute_charge),
+    ("POST", "/sandbox/disputes/{id}/settle", settle_dispute),
     ("GET", "/sandbox/clock", read_clock),
     ("POST", "/sandbox/clock", set_clock),
     ("GET", "/sandbox/counts", count),

@@ -16,11 +16,15 @@ EXPANDABLE: Mapping[str, frozenset[str]] = {
     "charge": frozenset({"balance_transaction", "customer", "payment_intent"}),
     "checkout.session": frozenset({"customer", "invoice", "payment_intent", "subscription"}),
     "balance_transaction": frozenset({"source"}),
+    "dispute": frozenset({"charge", "payment_intent"}),
     "invoice": frozenset({"customer", "default_payment_method"}),
     "payment_intent": frozenset({"customer", "latest_charge", "payment_method"}),
     "payment_method": frozenset({"customer"}),
     "price": frozenset({"product"}),
     "product": frozenset({"default_price"}),
+    "refund": frozenset(
+        {"balance_transaction", "charge", "customer", "failure_balance_transaction", "payment_intent", "payment_method"}
+    ),
     "subscription": frozenset({"customer", "default_payment_method", "latest_invoice"}),
 }
 
@@ -30,8 +34,14 @@ def _line_items(store: Store, session: JsonObject) -> JsonObject:
     return everything(items, f"/v1/checkout/sessions/{session['id']}/line_items")
 
 
-# Lists that are not in an object unless asked for. (A charge's refunds and an invoice's payments will stand here.)
+def _refunds(store: Store, charge: JsonObject) -> JsonObject:
+    """Newest first, as everywhere."""
+    return everything(store.every("refund", charge=charge["id"])[::-1], f"/v1/charges/{charge['id']}/refunds")
+
+
+# Lists that are not in an object unless asked for. (An invoice's payments will stand here.)
 INCLUDABLE: Mapping[tuple[str, str], Callable[[Store, JsonObject], JsonObject]] = {
+    ("charge", "refunds"): _refunds,
     ("checkout.session", "line_items"): _line_items,
 }
 

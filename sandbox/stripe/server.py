@@ -20,12 +20,14 @@ from sandbox.stripe.resources import (
     charges,
     checkout_sessions,
     customers,
+    disputes,
     events,
     invoices,
     payment_intents,
     payment_methods,
     prices,
     products,
+    refunds,
     subscriptions,
     webhook_endpoints,
 )
@@ -34,6 +36,8 @@ ENDPOINTS = (
     *checkout_sessions.ENDPOINTS,
     *payment_intents.ENDPOINTS,
     *charges.ENDPOINTS,
+    *refunds.ENDPOINTS,
+    *disputes.ENDPOINTS,
     *balance_transactions.ENDPOINTS,
     *payment_methods.ENDPOINTS,
     *products.ENDPOINTS,
@@ -112,7 +116,10 @@ def deeds(account: Account) -> Mapping[str, Callable[[str], None]]:
     return {
         "book_charge": partial(charges.book, account),
         "expire_session": partial(checkout_sessions.expire_when_due, account),
+        "open_disputes": partial(disputes.open_when_due, account),
+        "refer_refund": partial(refunds.refer, account),
         "settle_debit": partial(settle_when_due, account),
+        "settle_refund": partial(refunds.settle_when_due, account),
     }
 
 

@@ -1,4 +1,4 @@
-"""Balance transactions: what a charge brought into the account, less Stripe's fee."""
+"""Balance transactions: what charges brought into the account, less Stripe's fee, and what refunds and disputes took out."""
 
 from __future__ import annotations
 
@@ -10,18 +10,75 @@ from sandbox.stripe.parameters import listing, moment, record, text
 from sandbox.stripe.store import JsonObject
 
 AVAILABLE_AFTER_SECONDS = 2 * 24 * 3600
+DISPUTE_FEE = 15_00
 
 
 def book(account: Account, charge: JsonObject) -> JsonObject:
-    """Amount = fee + net, as always. The fee is 2.9 % + 30 (never more than the amount)."""
-    now = account.clock.second()
+    """What a charge brings in. The fee is 2.9 % + 30 (never more than the amount)."""
     fee = min(charge["amount"], round(charge["amount"] * 0.029) + 30)
+    type = "charge" if _is_card(charge) else "payment"
+    return _book(
+        account,
+        charge,
+        charge["id"],
+        charge["amount"],
+        type=type,
+        category="charge",
+        fee=fee,
+        about="Stripe processing fees",
+    )
+
+
+def book_refund(account: Account, charge: JsonObject, refund: JsonObject) -> JsonObject:
+    """A refund takes its amount out. Stripe keeps the fee of the charge."""
+    type = "refund" if _is_card(charge) else "payment_refund"
+    return _book(account, charge, refund["id"], -refund["amount"], type=type, category="refund")
+
+
+def book_failed_refund(account: Account, charge: JsonObject, refund: JsonObject) -> JsonObject:
+    """What came back of a refund that the customer's bank did not take."""
+    type = "refund_failure" if _is_card(charge) else "payment_failure_refund"
+    return _book(account, charge, refund["id"], refund["amount"], type=type, category="refund_failure")
+
+
+def book_withdrawal(account: Account, charge: JsonObject, dispute: JsonObject, amount: int) -> JsonObject:
+    """A dispute takes the disputed amount out, and costs a fee."""
+    return _book(
+        account,
+        charge,
+        dispute["id"],
+        -amount,
+        type="adjustment",
+        category="dispute",
+        fee=DISPUTE_FEE,
+        about="Dispute fee",
+    )
+
+
+def book_reinstatement(account: Account, charge: JsonObject, dispute: JsonObject, amount: int) -> JsonObject:
+    """A dispute that was won brings its amount back, without the fee."""
+    return _book(account, charge, dispute["id"], amount, type="adjustment", category="dispute_reversal")
+
+
+def _book(
+    account: Account,
+    charge: JsonObject,
+    source: str,
+    amount: int,
+    *,
+    type: str,
+    category: str,
+    fee: int = 0,
+    about: str = "",
+) -> JsonObject:
+    """Amount = fee + net, as always."""
+    now = account.clock.second()
     currency = charge["currency"]
-    about_fee = {"application": None, "description": "Stripe processing fees", "type": "stripe_fee"}
+    what = {"application": None, "description": about, "type": "stripe_fee"}
     transaction = {
         "id": new_id("txn"),
         "object": "balance_transaction",
-        "amount": charge["amount"],
+        "amount": amount,
         "available_on": now + AVAILABLE_AFTER_SECONDS,
         "balance_type": "payments",
         "created": now,
@@ -29,14 +86,18 @@ def book(account: Account, charge: JsonObject) -> JsonObject:
         "description": charge["description"],
         "exchange_rate": None,
         "fee": fee,
-        "fee_details": [{"amount": fee, "currency": currency, **about_fee}],
-        "net": charge["amount"] - fee,
-        "reporting_category": "charge",
-        "source": charge["id"],
+        "fee_details": [{"amount": fee, "currency": currency, **what}] if fee else [],
+        "net": amount - fee,
+        "reporting_category": category,
+        "source": source,
         "status": "pending",
-        "type": "charge" if charge["payment_method_details"]["type"] == "card" else "payment",
+        "type": type,
     }
     return account.store.add(transaction)
+
+
+def _is_card(charge: JsonObject) -> bool:
+    return bool(charge["payment_method_details"]["type"] == "card")
 
 
 def retrieve(call: Call) -> JsonObject:

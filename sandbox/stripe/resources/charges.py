@@ -12,7 +12,7 @@ from sandbox.stripe.ids import new_id
 from sandbox.stripe.lists import given, listed, page_of
 from sandbox.stripe.means import Means
 from sandbox.stripe.parameters import listing, moment, record, text
-from sandbox.stripe.resources import balance_transactions
+from sandbox.stripe.resources import balance_transactions, disputes
 from sandbox.stripe.resources.events import record_event
 from sandbox.stripe.store import JsonObject
 
@@ -70,7 +70,7 @@ def make(account: Account, intent: JsonObject, method: JsonObject, means: Means)
         "transfer_data": None,
         "transfer_group": None,
     }
-    return account.store.add(charge)
+    return account.store.add(charge, number=means.number if isinstance(means, Card) else None)
 
 
 def _details(intent: JsonObject, means: Means) -> dict[str, Any]:
@@ -119,6 +119,7 @@ def succeed(account: Account, charge: JsonObject) -> JsonObject:
     account.store.replace(charge)
     record_event(account, "charge.succeeded", charge)
     account.agenda.plan("book_charge", charge["id"], account.clock.now() + account.settings.booking_seconds)
+    disputes.plan_for(account, charge)
     return charge
 
 

@@ -21,7 +21,7 @@ CANCEL_URL = "https://shop.example/cart"
 
 
 def settings(data: Path, webhook_url: str | None) -> Settings:
-    """Fast: a minute between two attempts lasts 20 ms; a debit settles when a test says so."""
+    """Fast: a minute between two attempts lasts 20 ms; a debit or a refund settles when a test says so."""
     return Settings(
         data=data,
         base_url="",
@@ -31,6 +31,8 @@ def settings(data: Path, webhook_url: str | None) -> Settings:
         retry_minute_seconds=0.02,
         settlement_seconds=600,
         booking_seconds=0.02,
+        refund_seconds=600,
+        dispute_seconds=0.02,
     )
 
 
@@ -67,6 +69,12 @@ class LookAlike:
 
     async def pay(self, session: stripe.checkout.Session, /, **told: Any) -> dict[str, Any]:
         return await self.control(f"checkout/{session.id}/pay", **told)
+
+    async def charge(self, card_number: str = "4242424242424242", price: str = "price_ebook") -> stripe.Charge:
+        """A charge to a card, by way of a checkout."""
+        outcome = await self.pay(await self.open(price), card_number=card_number)
+        charges = await self.client.v1.charges.list_async({"payment_intent": outcome["payment_intent"]})
+        return charges.data[0]
 
     async def refused_payment(self, session: stripe.checkout.Session, /, **told: Any) -> dict[str, Any]:
         """The error that paying like this is answered with."""

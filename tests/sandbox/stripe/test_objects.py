@@ -26,6 +26,10 @@ NOT_SENT: dict[type[Any], set[str]] = {
     stripe.Invoice: {"confirmation_secret", "deleted", "payments", "threshold_reason"},
     stripe.InvoiceLineItem: {"quantity_decimal", "subscription"},
     stripe.BalanceTransaction: set(),
+    stripe.Refund: {
+        "description", "failure_balance_transaction", "failure_reason", "instructions_email", "next_action", "pending_reason",
+    },
+    stripe.Dispute: set(),
     stripe.Event: {"account", "context"},
     stripe.WebhookEndpoint: {"deleted", "secret"},
 }  # fmt: skip
@@ -61,6 +65,23 @@ async def test_a_sessions_objects_are_whole(lookalike: LookAlike) -> None:
     assert paid.line_items is not None
     for thing in (paid, paid.customer, intent, charge, *paid.line_items.data, paid.line_items.data[0].price):
         assert_whole(thing)
+
+
+async def test_a_refunds_and_a_disputes_objects_are_whole(lookalike: LookAlike) -> None:
+    charge = await lookalike.charge()
+    refund = await lookalike.client.v1.refunds.create_async(
+        {"charge": charge.id, "amount": 100, "expand": ["charge.refunds", "balance_transaction", "payment_intent"]}
+    )
+    opened = await lookalike.control(f"charges/{charge.id}/dispute")
+    dispute = await lookalike.client.v1.disputes.retrieve_async(opened["id"], {"expand": ["charge", "payment_intent"]})
+
+    assert isinstance(refund.charge, stripe.Charge)
+    assert refund.charge.refunds is not None
+    assert refund.charge.refunds.data[0].id == refund.id
+    for thing in (refund, refund.balance_transaction, refund.payment_intent, dispute, dispute.charge):
+        assert_whole(thing)
+    for entry in dispute.balance_transactions:
+        assert_whole(entry)
 
 
 async def test_a_subscriptions_objects_are_whole(lookalike: LookAlike) -> None:
