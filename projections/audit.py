@@ -1,9 +1,9 @@
 """The audit trail: every fact with who caused it and what it changed."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,18 +13,17 @@ from psycopg.rows import dict_row
 from domain.payment import Status
 from domain.project import KeyIssued, KeyRevoked, ProductAdded, ProductChanged
 from projections import payments
-from projections.statements import arrays, beside, on
+from projections.statements import beside, on
+from projections.tables import Table
 from runtime.postgres import Pool
-from schemas import times
 from schemas.envelope import Recorded
-from schemas.names import EVENTS
 
 name = "audit"
 topics = frozenset({"payments", "credits", "projects"})
 stream_prefixes = ("pay_", "wal_", "prj_")
 tables = beside(__file__)
 
-_APPLY = beside(__file__, "apply")
+_FACTS = Table(__file__, "facts")
 _WITH_EARLIER = beside(__file__, "with_earlier")
 _OF_STREAM = beside(__file__, "of_stream")
 _PAGE = (
@@ -58,23 +57,6 @@ class Entry:
     hash: bytes
 
 
-_COLUMNS = (
-    "position",
-    "event_id",
-    "type",
-    "stream",
-    "version",
-    "part",
-    "project_id",
-    "actor",
-    "correlation_id",
-    "causation_id",
-    "recorded_at",
-    "data",
-    "hash",
-)
-
-
 # The fold: a fact is a row.
 
 
@@ -92,15 +74,14 @@ def row(fact: Recorded) -> dict[str, Any]:
         "correlation_id": fact.correlation_id,
         "causation_id": fact.causation_id,
         "recorded_at": fact.recorded_at,
-        "data": _json(fact.event),
+        "data": fact.event,
         "hash": fact.hash,
     }
 
 
 def apply(facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
     """Write one row per fact, by position."""
-    rows = sorted((row(fact) for fact in facts), key=lambda row: row["position"])
-    cursor.execute(on(schema, _APPLY), arrays(_COLUMNS, rows))
+    _FACTS.write([row(fact) for fact in sorted(facts, key=attrgetter("position"))], cursor, schema)
 
 
 def _part(event: object) -> str:
@@ -110,21 +91,6 @@ def _part(event: object) -> str:
         case KeyIssued() | KeyRevoked():
             return f"key {event.key_id}"
     return ""
-
-
-def _json(event: Any) -> str:
-    return _to_json({name: getattr(event, name) for name in _FIELDS[type(event)]})
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no word for: a moment as text, a part of an event (a portion of credits) as an object."""
-    return times.to_text(value) if isinstance(value, datetime) else asdict(value)
-
-
-_to_json = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
-
-
-_FIELDS: Mapping[type, Sequence[str]] = {cls: [field.name for field in fields(cls)] for cls in EVENTS.values()}
 
 
 # The queries.

@@ -8,7 +8,8 @@ from psycopg import Cursor
 from psycopg.rows import class_row
 
 from domain.wallet import WalletEvent
-from projections.statements import arrays, beside, on
+from projections.statements import beside, on
+from projections.tables import Table
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
 
@@ -17,30 +18,8 @@ topics = frozenset({"credits"})
 stream_prefixes = ("wal_",)
 tables = beside(__file__)
 
-_APPLY_WALLETS = beside(__file__, "apply_wallets")
-_APPLY_ENTRIES = beside(__file__, "apply_entries")
-_WALLET_COLUMNS = (
-    "wallet_id",
-    "project_id",
-    "user_id",
-    "credit_type",
-    "balance",
-    "updated_at",
-    "version",
-    "position",
-)
-_ENTRY_COLUMNS = (
-    "wallet_id",
-    "version",
-    "entry_id",
-    "kind",
-    "amount",
-    "balance",
-    "payment_id",
-    "product_id",
-    "recorded_at",
-    "position",
-)
+_WALLETS = Table(__file__, "wallets", merge="apply_wallets")
+_ENTRIES = Table(__file__, "entries")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +79,8 @@ def entry(fact: Recorded) -> dict[str, Any]:
 def apply(facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
     """Write one row per wallet, from its last fact, and one entry per fact."""
     last = {fact.stream: fact for fact in facts}
-    wallets = [wallet(last[stream]) for stream in sorted(last)]
-    entries = [entry(fact) for fact in sorted(facts, key=lambda fact: (fact.stream, fact.version))]
-    cursor.execute(on(schema, _APPLY_WALLETS), arrays(_WALLET_COLUMNS, wallets))
-    cursor.execute(on(schema, _APPLY_ENTRIES), arrays(_ENTRY_COLUMNS, entries))
+    _WALLETS.write([wallet(last[stream]) for stream in sorted(last)], cursor, schema)
+    _ENTRIES.write([entry(fact) for fact in facts], cursor, schema)
 
 
 # The queries.

@@ -1,16 +1,19 @@
 """One reading of the log into many generations: each folds what it has not seen, all in one transaction."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import Connection
+from psycopg.types.json import set_json_dumps
 from psycopg.types.numeric import Int8BinaryDumper
 
 from eventlog.log import Batch, Source
 from projections import checkpoints
 from projections.checkpoints import Checkpoint, Checkpoints, CheckpointsMoved, Move
 from projections.generations import Generation
+from projections.tables import COPY_FROM_ROWS, to_json
 from runtime import postgres
 from schemas.envelope import Recorded
 
@@ -33,6 +36,8 @@ def connect(database_url: str, name: str, patience_seconds: float | None = None)
     connection.execute("SET plan_cache_mode = force_generic_plan")
     # Whole numbers always go as bigint; by their size they would go as three types, each with a statement of its own.
     connection.adapters.register_dumper(int, Int8BinaryDumper)
+    set_json_dumps(to_json, connection)
+    connection.execute("SET client_min_messages = warning")  # Not to be told each time that a table is there already.
     return connection
 
 
@@ -45,7 +50,7 @@ def fold(connection: Connection[Any], held: Checkpoints, batches: Sequence[Batch
     if not steps:
         return held
     try:
-        with connection.pipeline(), connection.transaction(), connection.cursor() as cursor:
+        with _together(connection, steps), connection.transaction(), connection.cursor() as cursor:
             checkpoints.advance(cursor, [move for step in steps for move in step.moves])
             for step in steps:
                 if step.facts:
@@ -55,6 +60,12 @@ def fold(connection: Connection[Any], held: Checkpoints, batches: Sequence[Batch
             raise CheckpointsMoved(str(error)) from error
         raise
     return _moved(held, steps)
+
+
+def _together(connection: Connection[Any], steps: Iterable[Step]) -> AbstractContextManager[object]:
+    """Let the statements of a small batch travel together: it is shown after one round trip. In a large one rows are copied."""
+    is_large = any(len(step.facts) >= COPY_FROM_ROWS for step in steps)
+    return nullcontext() if is_large else connection.pipeline()
 
 
 def _step(generation: Generation, places: Mapping[Source, Checkpoint], batches: Iterable[Batch]) -> Step:

@@ -1,6 +1,5 @@
 """Payments: how each one stands, and a project's list of them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -29,7 +28,8 @@ from domain.payment import (
 )
 from projections.generations import LiveGenerations
 from projections.lookups import Coalesced
-from projections.statements import arrays, beside, on
+from projections.statements import beside, on
+from projections.tables import Table
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
 from schemas.names import EVENTS
@@ -39,7 +39,7 @@ topics = frozenset({"payments"})
 stream_prefixes = ("pay_",)
 tables = beside(__file__)
 
-_APPLY = beside(__file__, "apply")
+_PAYMENTS = Table(__file__, "payments", merge="apply")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,6 @@ class PaymentRow:
     position: int
 
 
-_COLUMNS = (*(field.name for field in fields(PaymentRow)), "status_rank")
 _READ = ", ".join(field.name for field in fields(PaymentRow))
 
 
@@ -112,7 +111,7 @@ def apply(facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
     for fact in facts:
         said = row(fact)
         rows[fact.stream] = merge(rows[fact.stream], said) if fact.stream in rows else said
-    cursor.execute(on(schema, _APPLY), arrays(_COLUMNS, [rows[key] for key in sorted(rows)]))
+    _PAYMENTS.write([rows[key] for key in sorted(rows)], cursor, schema)
 
 
 def status_after(event_type: str) -> Status | None:
@@ -184,12 +183,9 @@ def _initiated(event: PaymentInitiated) -> Said:
         "amount_differs": False,
         "credits": event.credits,
         "credit_type": event.credit_type,
-        "metadata": _to_json(event.metadata),
+        "metadata": event.metadata,
         "created_at": event.initiated_at,
     }
-
-
-_to_json = json.JSONEncoder(ensure_ascii=False, default=dict).encode
 
 
 def _succeeded(event: PaymentSucceeded) -> Said:

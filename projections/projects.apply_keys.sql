@@ -1,14 +1,9 @@
 -- Issued ones come whole; a revocation that comes by itself finds its key here.
 WITH said AS (
-    SELECT *
-      FROM unnest(%(project_id)b::text[], %(key_id)b::text[], %(kind)b::text[], %(hint)b::text[],
-                  %(issued_at)b::timestamptz[], %(revoked_at)b::timestamptz[], %(revoke_reason)b::text[],
-                  %(version)b::int[], %(position)b::bigint[])
-           AS s (project_id, key_id, kind, hint, issued_at, revoked_at, revoke_reason, version, position)
+    SELECT * FROM {said}
 ), begun AS (
-    INSERT INTO {schema}.keys
-           (project_id, key_id, kind, hint, issued_at, revoked_at, revoke_reason, version, position)
-    SELECT * FROM said WHERE issued_at IS NOT NULL ORDER BY project_id, key_id
+    INSERT INTO {schema}.keys ({columns})
+    SELECT {columns} FROM said WHERE issued_at IS NOT NULL ORDER BY project_id, key_id
         ON CONFLICT (project_id, key_id) DO NOTHING
 )
 UPDATE {schema}.keys k

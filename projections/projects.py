@@ -1,6 +1,5 @@
 """Projects: their settings, what they sell, and which keys they have."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -10,7 +9,8 @@ from psycopg import Cursor
 from psycopg.rows import class_row, dict_row
 
 from domain.project import KeyIssued, KeyRevoked, ProductAdded, ProductChanged, ProjectRegistered, ProjectUpdated
-from projections.statements import arrays, beside, on
+from projections.statements import beside, on
+from projections.tables import Table
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
 
@@ -19,9 +19,9 @@ topics = frozenset({"projects"})
 stream_prefixes = ("prj_",)
 tables = beside(__file__)
 
-_APPLY_PROJECTS = beside(__file__, "apply_projects")
-_APPLY_PRODUCTS = beside(__file__, "apply_products")
-_APPLY_KEYS = beside(__file__, "apply_keys")
+_PROJECTS = Table(__file__, "projects", merge="apply_projects")
+_PRODUCTS = Table(__file__, "products", merge="apply_products")
+_KEYS = Table(__file__, "keys", merge="apply_keys")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +72,6 @@ class ProjectRow:
     keys: Sequence[KeyRow]
 
 
-_PRODUCT_COLUMNS = (*(field.name for field in fields(ProductRow)), "project_id", "version", "position")
-_KEY_COLUMNS = (*(field.name for field in fields(KeyRow)), "project_id", "version", "position")
-_PROJECT_COLUMNS = tuple(field.name for field in fields(ProjectRow) if field.name not in ("products", "keys"))
-
-
 # The fold: what facts say of a row, as columns. Those that they do not speak of are absent.
 
 Said = dict[str, Any]
@@ -84,7 +79,7 @@ Said = dict[str, Any]
 
 def project(fact: Recorded) -> Said:
     """What a fact says of its project: all of its settings, or only that there is a newer version."""
-    said = {
+    said: Said = {
         "project_id": fact.stream,
         "updated_at": fact.recorded_at,
         "version": fact.version,
@@ -95,8 +90,7 @@ def project(fact: Recorded) -> Said:
         said["registered_at"] = fact.recorded_at
     if isinstance(event, ProjectRegistered | ProjectUpdated):
         said |= {"name": event.name, "domain": event.domain, "default_currency": event.default_currency}
-        said |= {"payment_types": json.dumps(event.payment_types), "features": json.dumps(event.features)}
-        said["overridden"] = json.dumps(event.overridden)
+        said |= {"payment_types": event.payment_types, "features": event.features, "overridden": event.overridden}
     return said
 
 
@@ -114,7 +108,7 @@ def product(fact: Recorded, event: ProductAdded | ProductChanged) -> Said:
         "recurring": event.recurring,
         "credits": event.credits,
         "credit_type": event.credit_type,
-        "permissions": json.dumps(event.permissions, ensure_ascii=False),
+        "permissions": event.permissions,
         "version": fact.version,
         "position": fact.position,
     }
@@ -140,11 +134,9 @@ def apply(facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
                 products.setdefault((fact.stream, event.product_id), {}).update(product(fact, event))
             case KeyIssued() | KeyRevoked() as event:
                 keys.setdefault((fact.stream, event.key_id), {}).update(key(fact, event))
-    cursor.execute(on(schema, _APPLY_PROJECTS), arrays(_PROJECT_COLUMNS, _sorted(projects)))
-    if products:
-        cursor.execute(on(schema, _APPLY_PRODUCTS), arrays(_PRODUCT_COLUMNS, _sorted(products)))
-    if keys:
-        cursor.execute(on(schema, _APPLY_KEYS), arrays(_KEY_COLUMNS, _sorted(keys)))
+    _PROJECTS.write(_sorted(projects), cursor, schema)
+    _PRODUCTS.write(_sorted(products), cursor, schema)
+    _KEYS.write(_sorted(keys), cursor, schema)
 
 
 def _sorted(rows: Mapping[Any, Said]) -> Sequence[Said]:
@@ -160,7 +152,7 @@ async def by_id(pool: Pool, schema: str, project_id: str) -> ProjectRow | None:
         # One snapshot for all three tables.
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(_select(schema, "projects", _PROJECT_COLUMNS), [project_id])
+            await cursor.execute(_select(schema, "projects", _PROJECTS.columns), [project_id])
             found = await cursor.fetchone()
         if found is None:
             return None

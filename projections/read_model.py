@@ -1,4 +1,13 @@
-"""What a read model is: a module with these names."""
+"""What a read model is: a module with these names.
+
+To write one: declare its tables in `visits.sql`, one column on each line, and nowhere else. In `visits.py` say
+`_VISITS = Table(__file__, "visits")` for rows that stay as they are first written, or
+`Table(__file__, "visits", merge="apply_visits")` for rows that later facts change, with the statement that takes new rows
+into old ones in `visits.apply_visits.sql` (see `projections.tables`). Turn facts into rows, mappings of columns to values, and
+let `apply` hand them to `_VISITS.write`, which knows how to send few and many. Then name the module in `projections.catalog`.
+
+A new column of a table is a line in its CREATE TABLE, an entry in the rows, and a line where the statement says what changes.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -16,5 +25,8 @@ class ReadModel(Protocol):
     tables: str
 
     def apply(self, facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
-        """Fold facts, in order per stream, into the tables of `schema`. Applying the same facts twice changes nothing."""
+        """Fold facts, in order per stream, into the tables of `schema`. Applying the same facts twice changes nothing.
+
+        Where two facts of one stream are in different batches the rows come out the same: they say totals, not increments.
+        """
         ...

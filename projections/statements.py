@@ -1,10 +1,8 @@
 """SQL that stands in a file beside its module, made ready for the schema of one generation."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 _SCHEMA = re.compile(r"[a-z][a-z_]*_[1-9][0-9]*")
 
@@ -20,8 +18,3 @@ def on(schema: str, text: str) -> bytes:
     if not _SCHEMA.fullmatch(schema):
         raise ValueError(f"{schema!r} is not the schema of a generation, which is called like payments_7.")
     return text.replace("{schema}", schema).encode()
-
-
-def arrays(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Rows as the statement's parameters: an array per column, with None where a row says nothing of it."""
-    return {column: [row.get(column) for row in rows] for column in columns}
