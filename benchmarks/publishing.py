@@ -72,14 +72,14 @@ def _records(database_url: str) -> Sequence[Produced]:
 
 def _record(fact: Numbered) -> Produced:
     headers = cloudevents.headers(
-        fact.envelope,
+        fact.written,
         position=fact.position,
         previous_hash=fact.previous_hash,
         hash=fact.hash,
         value=fact.value,
         service_url="http://127.0.0.1:8000",
     )
-    return Produced(fact.envelope.topic, fact.value, fact.envelope.stream, fact.partition, headers)
+    return Produced(fact.topic, fact.value, fact.stream, fact.partition, headers)
 
 
 def _produce(servers: Servers, records: Sequence[Produced]) -> Figures:

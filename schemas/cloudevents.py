@@ -1,11 +1,12 @@
 """A fact as a Kafka record: its CloudEvents 1.0 headers (binary mode) written, and read back."""
 
+from binascii import hexlify
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from uuid import UUID
 
 from schemas import codec, times
-from schemas.envelope import Envelope, Recorded
+from schemas.envelope import Recorded, Written
 
 SOURCE = "payment-service"
 
@@ -41,26 +42,26 @@ def schema_uri(service_url: str, schema_id: int) -> str:
 
 
 def headers(
-    envelope: Envelope, *, position: int, previous_hash: bytes, hash: bytes, value: bytes, service_url: str
+    written: Written, *, position: int, previous_hash: bytes, hash: bytes, value: bytes, service_url: str
 ) -> list[Header]:
-    """All headers of one fact, each once, none empty. The record's key is `envelope.stream`.
+    """All headers of one fact, each once, none empty. The record's key is `written.stream`.
 
     `value` is the framed Avro, `service_url` the base of `ce_dataschema` (see `schema_uri`).
     """
-    stream = envelope.stream.encode()
+    _, stream, event_id, event_type, version, recorded_at, project_id, correlation_id, causation_id = written
     return [
-        *_constant(envelope.type, codec.schema_id_of(value), service_url),
-        ("ce_id", str(envelope.event_id).encode()),
-        ("ce_time", times.to_text(envelope.recorded_at).encode()),
+        *_constant(event_type, codec.schema_id_of(value), service_url),
+        ("ce_id", event_id),
+        ("ce_time", recorded_at),
         ("ce_subject", stream),
         ("ce_partitionkey", stream),
-        ("ce_projectid", envelope.project_id.encode()),
+        ("ce_projectid", project_id),
         ("ce_position", b"%d" % position),
-        ("ce_streamversion", b"%d" % envelope.version),
-        ("ce_correlationid", envelope.correlation_id.encode()),
-        ("ce_causationid", envelope.causation_id.encode()),
-        ("ce_prevhash", previous_hash.hex().encode()),
-        ("ce_hash", hash.hex().encode()),
+        ("ce_streamversion", version),
+        ("ce_correlationid", correlation_id),
+        ("ce_causationid", causation_id),
+        ("ce_prevhash", hexlify(previous_hash)),
+        ("ce_hash", hexlify(hash)),
     ]
 
 
@@ -143,7 +144,7 @@ def _digest(found: Mapping[str, bytes], name: str) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _constant(event_type: str, schema_id: int, service_url: str) -> tuple[Header, ...]:
+def _constant(event_type: bytes, schema_id: int, service_url: str) -> tuple[Header, ...]:
     """The headers that all facts of one type and schema share."""
     uri = schema_uri(service_url, schema_id)
-    return (*_FIXED, ("ce_type", event_type.encode()), ("ce_dataschema", uri.encode()))
+    return (*_FIXED, ("ce_type", event_type), ("ce_dataschema", uri.encode()))

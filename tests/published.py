@@ -16,7 +16,7 @@ from domain.wallet import WALLETS
 from eventlog import topics
 from eventlog.topics import TopicSettings, full_name, partition_of
 from schemas import chain, cloudevents, codec
-from schemas.envelope import Envelope, Recorded
+from schemas.envelope import Envelope, Recorded, written
 from schemas.names import name_of
 from tests.samples import BEGINNING, PROJECT, initiated, opened, purchased, succeeded
 
@@ -60,7 +60,7 @@ class History:
         }
         value = codec.encode(event, actor)[1]
         before = self._hash
-        self._hash = chain.link(before, position=self._position, envelope=Envelope(**known), value=value)
+        self._hash = chain.link(before, position=self._position, written=written(Envelope(**known)), value=value)
         return Recorded(
             **known, position=self._position, event=event, value=value, previous_hash=before, hash=self._hash
         )
@@ -125,7 +125,7 @@ def send(bootstrap_servers: str, prefix: str, facts: Iterable[Recorded]) -> None
 
 def _headers(fact: Recorded) -> Sequence[cloudevents.Header]:
     return cloudevents.headers(
-        fact,
+        written(fact),
         position=fact.position,
         previous_hash=fact.previous_hash,
         hash=fact.hash,

@@ -1,62 +1,86 @@
 """Numbered facts, as numbering makes them and sending takes them, and how they are read back from the store."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from psycopg import Connection
+from psycopg.types.string import ByteaBinaryLoader
 
+from schemas import times
 from schemas.chain import GENESIS
-from schemas.envelope import Envelope
+from schemas.envelope import Written
 
 _READ = (Path(__file__).parent / "read.sql").read_bytes()
 _HASH_AT = (Path(__file__).parent / "hash_at.sql").read_bytes()
+
+_WRITTEN = len(Written._fields)
+
+Row = Sequence[Any]
 
 
 class Numbered(NamedTuple):
     """A fact with its place in the log: all that goes into its Kafka record."""
 
     position: int
-    envelope: Envelope
+    written: Written
     value: bytes
     previous_hash: bytes
     hash: bytes
     partition: int
 
+    @property
+    def topic(self) -> str:
+        """The logical one."""
+        return self.written.topic.decode()
 
-def envelope(row: Sequence[Any]) -> Envelope:
-    """An envelope from the first ten columns of a row, in the order in which `take.sql` and `read.sql` select them."""
-    return Envelope(
-        event_id=row[0],
-        type=row[1],
-        topic=row[2],
-        stream=row[3],
-        version=row[4],
-        recorded_at=row[5],
-        project_id=row[6],
-        actor=row[7],
-        correlation_id=row[8],
-        causation_id=row[9],
-    )
+    @property
+    def stream(self) -> str:
+        return self.written.stream.decode()
+
+    @property
+    def version(self) -> int:
+        return int(self.written.version)
+
+    @property
+    def event_id(self) -> UUID:
+        return UUID(self.written.event_id.decode())
+
+    @property
+    def recorded_at(self) -> datetime:
+        return times.from_text(self.written.recorded_at.decode())
+
+
+def rows(connection: Connection[Any], statement: bytes, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """What a statement finds, with text as UTF-8 bytes: it goes into hashes and headers as it comes from Postgres."""
+    cursor = connection.cursor(binary=True)
+    cursor.adapters.register_loader("text", ByteaBinaryLoader)
+    return cursor.execute(statement, parameters, prepare=True).fetchall()
+
+
+def written(row: Row) -> tuple[Written, bytes]:
+    """An envelope and its value: the first ten columns of a row, in the order in which take.sql and read.sql select them."""
+    return Written._make(row[:_WRITTEN]), row[_WRITTEN]
 
 
 def read(connection: Connection[Any], after: int, limit: int) -> Sequence[Numbered]:
     """Up to `limit` facts after a position, in order, without a gap among them; empty where there is none."""
-    rows = connection.execute(_READ, {"after": after, "limit": limit}, binary=True).fetchall()
-    return list(_chained(connection, rows))
+    return list(_chained(connection, rows(connection, _READ, {"after": after, "limit": limit})))
 
 
-def _chained(connection: Connection[Any], rows: Iterable[Sequence[Any]]) -> Iterator[Numbered]:
+def _chained(connection: Connection[Any], found: Iterable[Row]) -> Iterator[Numbered]:
     """Give each fact the hash before it. Ends before a gap (an accepted older store left one): the next read begins there."""
-    position, previous_hash = 0, b""
-    for row in rows:
-        if not position:
-            previous_hash = hash_at(connection, row[11] - 1)
-        elif row[11] != position + 1:
+    last, previous_hash = 0, b""
+    for row in found:
+        position, hash, partition = row[-3:]
+        if not last:
+            previous_hash = hash_at(connection, position - 1)
+        elif position != last + 1:
             return
-        position = row[11]
-        yield Numbered(position, envelope(row), row[10], previous_hash, row[12], row[13])
-        previous_hash = row[12]
+        yield Numbered(position, *written(row), previous_hash, hash, partition)
+        last, previous_hash = position, hash
 
 
 def hash_at(connection: Connection[Any], position: int) -> bytes:

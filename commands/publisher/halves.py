@@ -20,6 +20,7 @@ _LOOK_SECONDS = 0.25  # A look without being woken: for what was recorded when n
 _ANSWER_SECONDS = 0.05  # How long Kafka's answers are waited for before looking elsewhere again.
 _CHECKPOINT_SECONDS = 0.1
 _LAST_ANSWERS_SECONDS = 5.0
+_ROOM_SECONDS = 0.1  # How long numbering waits for sending to take what it has: longer, and Kafka is away.
 
 Ended = Callable[[], bool]
 
@@ -48,7 +49,7 @@ class NumberingHalf:
     def _number_all(self, ended: Ended) -> None:
         while not ended() and numbering.is_due(self._connection):
             if numbered := numbering.number(self._connection, self._partitions, BATCH, self._epoch):
-                self._handover.offer(numbered)
+                self._handover.offer(numbered, _ROOM_SECONDS)
 
 
 class SendingHalf:
@@ -60,6 +61,7 @@ class SendingHalf:
         self._sender = sender
         self._handover = handover
         self._progress = Progress(sender.handed)
+        self._in_hand: Sequence[Numbered] = ()
         self._noted = sender.handed
         self._noted_at = self._looked_at = 0.0
 
@@ -81,7 +83,7 @@ class SendingHalf:
         """Send a batch, or wait: for room, for Kafka's answers, for something to send."""
         if self._sender.is_full:
             self._sender.settle(_ANSWER_SECONDS)
-        elif batch := self._next():
+        elif batch := self._in_hand or self._next():
             self._send(batch)
         elif not self._sender.is_idle:
             self._sender.flush(_ANSWER_SECONDS)
@@ -89,10 +91,10 @@ class SendingHalf:
             self._handover.wait(self._sender.handed, _CHECKPOINT_SECONDS)
 
     def _send(self, batch: Sequence[Numbered]) -> None:
-        before = self._sender.handed
-        self._sender.hand_over(batch)
-        if self._sender.handed > before:
-            self._progress.handed(self._sender.handed, batch[0].envelope.recorded_at)
+        count = self._sender.hand_over(batch)
+        self._in_hand = batch[count:]
+        if count:
+            self._progress.handed(self._sender.handed, batch[0].recorded_at)
         self._sender.settle(0)
 
     def _next(self) -> Sequence[Numbered]:

@@ -22,14 +22,15 @@ class Handover:
         """The highest position that was ever offered; 0 at first."""
         return self._newest
 
-    def offer(self, facts: Sequence[Numbered]) -> None:
-        """Facts that were just numbered, in order. Kept if there is room; wakes the other side in any case."""
+    def offer(self, facts: Sequence[Numbered], patience_seconds: float = 0.0) -> None:
+        """Facts that were just numbered, in order. Kept if there is room, for which we wait a little; wakes the other side."""
         with self._changed:
+            has_room = self._changed.wait_for(lambda: self._size + len(facts) <= self._room, patience_seconds)
             self._newest = facts[-1].position
-            if self._size + len(facts) <= self._room:
+            if has_room:
                 self._batches.append(facts)
                 self._size += len(facts)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def take(self, after: int) -> Sequence[Numbered]:
         """The facts that follow a position, as far as they are here; empty where others come first. Drops older ones."""
@@ -49,4 +50,5 @@ class Handover:
     def _drop_first(self) -> Sequence[Numbered]:
         facts = self._batches.popleft()
         self._size -= len(facts)
+        self._changed.notify_all()
         return facts

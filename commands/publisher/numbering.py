@@ -12,7 +12,8 @@ from typing import Any
 from psycopg import Connection
 
 from commands.publisher import epoch as epochs
-from commands.publisher.facts import Numbered, envelope
+from commands.publisher import facts
+from commands.publisher.facts import Numbered, Row
 from eventlog.topics import partition_of
 from schemas.chain import GENESIS, link
 
@@ -21,14 +22,14 @@ _TAKE, _LAST, _PLACE = ((_FOLDER / name).read_bytes() for name in ("take.sql", "
 
 
 def prepare(connection: Connection[Any]) -> None:
-    """Settle a connection's plans and zone for numbering and reading.
+    """Settle a connection's plans for numbering and reading.
 
     The outbox is filled and emptied all the time, so what Postgres believes of its size is mostly wrong, and a plan that
-    reads all events for it is never right. Times in UTC are written down without a conversion.
+    reads all events for it is never right.
     """
     connection.execute(
-        "SELECT set_config(name, value, false) FROM (VALUES ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'),"
-        " ('enable_mergejoin', 'off'), ('enable_memoize', 'off'), ('TimeZone', 'UTC')) AS setting (name, value)"
+        "SELECT set_config('enable_' || way, 'off', false) FROM unnest(%s::text[]) AS way",
+        (["seqscan", "bitmapscan", "hashjoin", "mergejoin", "memoize"],),
     )
 
 
@@ -46,13 +47,13 @@ def number(connection: Connection[Any], partitions: int, limit: int, epoch: int 
     with epochs.fenced(), connection.pipeline(), connection.transaction():
         _enter(connection, epoch)
         last = connection.execute(_LAST, binary=True)
-        rows = connection.execute(_TAKE, {"limit": limit}, binary=True).fetchall()
-        if not rows:
+        taken = facts.rows(connection, _TAKE, {"limit": limit})
+        if not taken:
             return ()
         position, previous_hash = last.fetchone() or (0, GENESIS)
-        facts = list(_chain(rows, position, previous_hash, partitions))
-        _place(connection, facts)
-    return facts
+        numbered = list(_chain(taken, position, previous_hash, partitions))
+        _place(connection, numbered)
+    return numbered
 
 
 def _enter(connection: Connection[Any], epoch: int | None) -> None:
@@ -62,26 +63,26 @@ def _enter(connection: Connection[Any], epoch: int | None) -> None:
         epochs.hold(connection, epoch)
 
 
-def _chain(rows: Iterable[Sequence[Any]], position: int, previous_hash: bytes, partitions: int) -> Iterator[Numbered]:
-    for row in rows:
+def _chain(taken: Iterable[Row], position: int, previous_hash: bytes, partitions: int) -> Iterator[Numbered]:
+    for row in taken:
         position += 1
-        fact, value = envelope(row), row[10]
-        hash = link(previous_hash, position=position, envelope=fact, value=value)
-        yield Numbered(position, fact, value, previous_hash, hash, partition_of(fact.stream.encode(), partitions))
+        written, value = facts.written(row)
+        hash = link(previous_hash, position=position, written=written, value=value)
+        yield Numbered(position, written, value, previous_hash, hash, partition_of(written.stream, partitions))
         previous_hash = hash
 
 
-def _place(connection: Connection[Any], facts: Sequence[Numbered]) -> None:
+def _place(connection: Connection[Any], numbered: Sequence[Numbered]) -> None:
     connection.execute(
         _PLACE,
         {
-            "first": facts[0].position,
-            "streams": [fact.envelope.stream for fact in facts],
-            "versions": [fact.envelope.version for fact in facts],
-            "hashes": [fact.hash for fact in facts],
-            "topics": [fact.envelope.topic for fact in facts],
-            "partitions": [fact.partition for fact in facts],
-            "project_ids": [fact.envelope.project_id for fact in facts],
+            "first": numbered[0].position,
+            "streams": [fact.stream for fact in numbered],
+            "versions": [fact.version for fact in numbered],
+            "hashes": [fact.hash for fact in numbered],
+            "topics": [fact.topic for fact in numbered],
+            "partitions": [fact.partition for fact in numbered],
+            "project_ids": [fact.written.project_id.decode() for fact in numbered],
         },
         prepare=True,
     )

@@ -1,5 +1,7 @@
--- Numbered facts after a position, in order.
-SELECT event_id, type, topic, stream, version, recorded_at, project_id, actor, correlation_id, causation_id, payload,
+-- Numbered facts after a position, in order, written as hash and headers have them (schemas.envelope.Written).
+SELECT topic, stream, event_id::text, type, version::text,
+       to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+       project_id, correlation_id, causation_id, payload,
        position, hash, partition
   FROM store.log
  WHERE position > %(after)s

@@ -1,10 +1,12 @@
--- Take whole commands out of the outbox, those with the lowest ordinals, and all that is known of their facts. The facts
--- of one command are neighbours. (A left join: a row without its fact would otherwise vanish, and not fail.)
+-- Take whole commands out of the outbox, those with the lowest ordinals, and all that is known of their facts, written as
+-- hash and headers have it (schemas.envelope.Written). The facts of one command are neighbours. (A left join: a row without
+-- its fact would otherwise vanish, and not fail.)
 WITH oldest AS (SELECT command_id FROM store.outbox ORDER BY ordinal LIMIT %(limit)s),
      taken AS (DELETE FROM store.outbox
                 WHERE command_id IN (SELECT command_id FROM oldest)
             RETURNING ordinal, command_id, stream, version)
-SELECT e.event_id, e.type, e.topic, e.stream, e.version, e.recorded_at, e.project_id, e.actor, e.correlation_id,
-       e.causation_id, e.payload
+SELECT e.topic, e.stream, e.event_id::text, e.type, e.version::text,
+       to_char(e.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+       e.project_id, e.correlation_id, e.causation_id, e.payload
   FROM taken LEFT JOIN store.events e USING (stream, version)
  ORDER BY min(taken.ordinal) OVER (PARTITION BY taken.command_id), taken.ordinal

@@ -168,7 +168,7 @@ class Recorder(ApplicationRecorder):
         numbering.prepare(connection)
         positions: dict[tuple[str, int], int] = {}
         while facts := numbering.number(connection, self._partitions, _NUMBERED_AT_A_TIME):
-            positions.update({(fact.envelope.stream, fact.envelope.version): fact.position for fact in facts})
+            positions.update({(fact.stream, fact.version): fact.position for fact in facts})
         return [positions[event.stream, event.version] for event in events]
 
     @contextmanager

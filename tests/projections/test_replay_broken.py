@@ -14,6 +14,7 @@ from sandbox.addresses import free_port
 from sandbox.kafka import Kafka
 from sandbox.supervisor import Supervisor
 from schemas import cloudevents
+from schemas.envelope import written
 from tests.projecting import Done, ask, environment, replay
 from tests.published import lives_of_payments, make_topics, put_in_store, send
 
@@ -124,7 +125,7 @@ def append_and_count_as_seen(stage: Stage, key: bytes, value: bytes, headers: An
 def headers_of_last() -> list[cloudevents.Header]:
     fact = FACTS[-2]
     return cloudevents.headers(
-        fact,
+        written(fact),
         position=fact.position,
         previous_hash=fact.previous_hash,
         hash=fact.hash,

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from schemas import chain, codec
-from schemas.envelope import Envelope, Recorded
+from schemas.envelope import Envelope, Recorded, written
 from schemas.names import EVENTS, name_of, topic_of
 from tests.schemas.samples import MOMENT, sample
 
@@ -42,7 +42,7 @@ def record() -> Recorder:
             **changes,
         }
         previous = hashlib.sha256(b"what stands before").digest()
-        hash = chain.link(previous, position=7, envelope=Envelope(**around), value=value)
+        hash = chain.link(previous, position=7, written=written(Envelope(**around)), value=value)
         return Recorded(**around, position=7, event=event, value=value, previous_hash=previous, hash=hash)
 
     return record

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from schemas import chain, codec
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, written
 
 VECTORS = json.loads(Path(chain.__file__).with_name("chain_vectors.json").read_text("utf-8"))["vectors"]
 
@@ -59,7 +59,7 @@ def test_each_vector_is_what_its_description_says_and_what_we_compute(vector: di
     )
     previous_hash, value = bytes.fromhex(vector["previous_hash"]), bytes.fromhex(vector["value"])
 
-    ours = chain.link(previous_hash, position=vector["position"], envelope=envelope, value=value)
+    ours = chain.link(previous_hash, position=vector["position"], written=written(envelope), value=value)
 
     assert ours.hex() == vector["hash"]
     assert by_the_description(vector) == (vector["hashed_bytes"], vector["hash"])
@@ -99,4 +99,4 @@ def test_neither_position_nor_value_nor_what_stands_before_can_change_unseen() -
 def link(
     previous_hash: bytes = chain.GENESIS, *, position: int = 1, envelope: Envelope = ENVELOPE, value: bytes = b"v"
 ) -> bytes:
-    return chain.link(previous_hash, position=position, envelope=envelope, value=value)
+    return chain.link(previous_hash, position=position, written=written(envelope), value=value)

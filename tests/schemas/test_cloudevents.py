@@ -12,7 +12,7 @@ from domain.payment.events import PaymentExpired
 from schemas import chain, cloudevents
 from schemas.cloudevents import ForeignRecord, Header
 from schemas.codec import SchemaUnknown
-from schemas.envelope import Recorded
+from schemas.envelope import Recorded, written
 
 URL = "https://pay.example"
 EXPIRED = PaymentExpired(payment_id="pay_1", reason="nobody paid")
@@ -164,7 +164,7 @@ def test_a_schema_of_a_newer_version_is_not_foreign_but_unknown(record: Any) -> 
 
 def headers_of(fact: Recorded) -> list[Header]:
     return cloudevents.headers(
-        fact,
+        written(fact),
         position=fact.position,
         previous_hash=fact.previous_hash,
         hash=fact.hash,

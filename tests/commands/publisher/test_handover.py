@@ -1,30 +1,17 @@
 """The queue between numbering and sending: never a gap, never a wait for room."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from threading import Timer
 from time import monotonic
-from uuid import uuid4
 
 from commands.publisher.facts import Numbered
 from commands.publisher.handover import Handover
-from schemas.envelope import Envelope
+from schemas.envelope import Written
 
 
 def facts(first: int, last: int) -> Sequence[Numbered]:
-    envelope = Envelope(
-        event_id=uuid4(),
-        type="payment.expired",
-        topic="payments",
-        stream="pay_1",
-        version=1,
-        recorded_at=datetime.now(UTC),
-        project_id="prj_1",
-        actor="key:key_1",
-        correlation_id="req_1",
-        causation_id="cmd_1",
-    )
-    return [Numbered(position, envelope, b"value", b"", b"", 0) for position in range(first, last + 1)]
+    written = Written(*(b"" for _ in Written._fields))
+    return [Numbered(position, written, b"value", b"", b"", 0) for position in range(first, last + 1)]
 
 
 def positions(batch: Sequence[Numbered]) -> list[int]:
@@ -73,3 +60,15 @@ def test_a_new_offer_ends_the_wait() -> None:
 
     assert monotonic() - started < 5
     assert handover.newest == 1
+
+
+def test_an_offer_waits_a_little_for_room() -> None:
+    handover = Handover(room=3)
+    handover.offer(facts(1, 3))
+    Timer(0.1, handover.take, [0]).start()
+    started = monotonic()
+
+    handover.offer(facts(4, 6), patience_seconds=10)
+
+    assert monotonic() - started < 5
+    assert positions(handover.take(after=3)) == [4, 5, 6]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from commands.publisher.facts import Numbered
 from commands.publisher.numbering import is_due, number
 from eventlog.topics import partition_of
 from schemas.chain import GENESIS, link
+from schemas.envelope import Envelope, written
 from tests.commands.publisher.writing import rows, write
 
 Connect = Callable[[], Connection[Any]]
@@ -35,7 +37,7 @@ def assert_whole(log: Sequence[Numbered]) -> None:
     for position, fact in enumerate(log, start=1):
         assert fact.position == position
         assert fact.previous_hash == previous_hash
-        assert fact.hash == link(previous_hash, position=position, envelope=fact.envelope, value=fact.value)
+        assert fact.hash == link(previous_hash, position=position, written=fact.written, value=fact.value)
         previous_hash = fact.hash
 
 
@@ -47,9 +49,24 @@ def test_facts_get_positions_from_1_each_chained_to_the_one_before(connection: C
 
     assert facts.read(connection, 0, 100) == numbered
     assert_whole(numbered)
-    assert [(fact.envelope.stream, fact.envelope.version) for fact in numbered] == places(connection)
+    assert [(fact.stream, fact.version) for fact in numbered] == places(connection)
     assert [fact.partition for fact in numbered] == [partition_of(b"pay_1", 12), partition_of(b"wal_1", 12)] * 3
     assert not is_due(connection)
+
+
+def test_postgres_writes_an_envelope_down_as_python_does(connection: Connection[Any], own_epoch: int) -> None:
+    connection.execute("SET TimeZone TO 'Asia/Kathmandu'")
+    write(connection, ("pay_1", 1), ("wal_ü", 1))
+    connection.execute("SET session_replication_role = replica")  # Facts are never changed otherwise.
+    connection.execute("UPDATE store.events SET recorded_at = date_trunc('second', recorded_at) WHERE stream = 'pay_1'")
+
+    numbered = number(connection, PARTITIONS, 100, own_epoch)
+
+    columns = [field.name for field in fields(Envelope)]
+    found = rows(connection, f"SELECT {', '.join(columns)} FROM store.log ORDER BY position")
+    envelopes = [Envelope(**dict(zip(columns, row, strict=True))) for row in found]
+    assert [fact.written for fact in numbered] == [written(envelope) for envelope in envelopes]
+    assert [fact.recorded_at for fact in numbered] == [envelope.recorded_at for envelope in envelopes]
 
 
 def test_an_empty_outbox_gives_nothing(connection: Connection[Any], own_epoch: int) -> None:
@@ -81,8 +98,8 @@ def test_a_batch_never_cuts_a_command_and_its_facts_are_neighbours(
     first = number(connection, PARTITIONS, 1, own_epoch)
     second = number(connection, PARTITIONS, 4, own_epoch)
 
-    assert [(fact.envelope.stream, fact.envelope.version) for fact in first] == [("pay_one", v) for v in (1, 2, 3)]
-    assert [fact.envelope.stream for fact in second] == ["pay_other"] * 3 + ["pay_later"]
+    assert [(fact.stream, fact.version) for fact in first] == [("pay_one", v) for v in (1, 2, 3)]
+    assert [fact.stream for fact in second] == ["pay_other"] * 3 + ["pay_later"]
 
 
 def test_a_writer_that_is_held_open_leaves_no_gap_and_comes_later(
@@ -140,13 +157,13 @@ def test_eight_writers_that_commit_in_shuffled_order_leave_one_whole_log(
     assert_whole(log)
     assert len(log) == sum(versions.values())
     for stream, version in versions.items():
-        found = [fact.envelope.version for fact in log if fact.envelope.stream == stream]
+        found = [fact.version for fact in log if fact.stream == stream]
         assert found == list(range(1, version + 1))
-    order = [(fact.envelope.stream, fact.envelope.version) for fact in log]
-    for written in commands.values():
-        if written:
-            start = order.index(written[0])
-            assert order[start : start + len(written)] == written
+    order = [(fact.stream, fact.version) for fact in log]
+    for command in commands.values():
+        if command:
+            start = order.index(command[0])
+            assert order[start : start + len(command)] == command
 
 
 def test_a_publisher_of_an_older_epoch_is_fenced_and_numbers_nothing(

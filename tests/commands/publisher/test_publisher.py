@@ -62,7 +62,7 @@ def assert_kafka_holds(
     for fact in log:
         record = kept[fact.position]
         assert record.partition == fact.partition
-        assert record.fact.event_id == fact.envelope.event_id
+        assert record.fact.event_id == fact.event_id
         assert (record.fact.previous_hash, record.fact.hash) == (fact.previous_hash, fact.hash)
 
 

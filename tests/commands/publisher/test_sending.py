@@ -1,9 +1,11 @@
 """Sending to a real Kafka: order, acknowledgement, and what happens when a record is refused."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from psycopg import Connection
 
@@ -63,7 +65,7 @@ def test_every_fact_arrives_with_its_envelope_in_the_partition_it_was_numbered_f
     for fact in numbered:
         record = records[fact.position]
         assert record.partition == fact.partition
-        assert (record.fact.event_id, record.fact.value) == (fact.envelope.event_id, fact.value)
+        assert (record.fact.event_id, record.fact.value) == (fact.event_id, fact.value)
         assert (record.fact.previous_hash, record.fact.hash) == (fact.previous_hash, fact.hash)
 
 
@@ -77,8 +79,8 @@ def test_nothing_is_acknowledged_before_kafka_has_answered(sender: Sender, numbe
 def test_what_kafka_has_already_is_not_sent_again(
     kafka_bootstrap: str, made_topics: TopicSettings, numbered: Sequence[Numbered]
 ) -> None:
-    known = {(fact.envelope.topic, fact.partition): fact for fact in numbered[:30]}
-    tails = [Tail(topic, n, fact.position, fact.envelope.event_id, fact.hash) for (topic, n), fact in known.items()]
+    known = {(fact.topic, fact.partition): fact for fact in numbered[:30]}
+    tails = [Tail(topic, n, fact.position, fact.event_id, fact.hash) for (topic, n), fact in known.items()]
     sender = a_sender(kafka_bootstrap, made_topics, tails)
 
     sender.hand_over(numbered)
@@ -86,7 +88,7 @@ def test_what_kafka_has_already_is_not_sent_again(
     sender.close()
 
     assert sender.acknowledged == 60
-    expected = {(fact.envelope.topic, fact.partition, fact.position) for fact in numbered[30:]}
+    expected = {(fact.topic, fact.partition, fact.position) for fact in numbered[30:]}
     assert places(read_all(kafka_bootstrap, made_topics)) == expected
 
 
@@ -127,6 +129,55 @@ def test_a_record_that_kafka_refuses_ends_sending_and_nothing_behind_it_is_lost(
     assert acknowledged == 12
     payments = [each for each in read_all(kafka_bootstrap, made_topics) if each.fact.topic == "payments"]
     assert all(record.fact.position <= 12 for record in payments)
+
+
+class Forgetful:
+    """Kafka and its client, which forget the record before the last one and say that all is well."""
+
+    def __init__(self) -> None:
+        self._offset = 0
+        self._answers: list[Callable[[], None]] = []
+
+    def produce(self, topic: str, *_: Any, on_delivery: Any, headers: Any) -> None:
+        self._offset += 1
+        if on_delivery is not None:
+            self._answers.append(partial(on_delivery, None, Message(topic=topic, partition=0, offset=self._offset)))
+
+    def flush(self, _: float) -> int:
+        while self._answers:
+            self._answers.pop(0)()
+        self._offset -= 1
+        return 0
+
+
+def test_a_gap_that_nobody_reports_is_seen_by_the_offsets(numbered: Sequence[Numbered]) -> None:
+    sender = Sender(cast(Producer, Forgetful()), prefix="t.", service_url=SERVICE_URL, after=0, tails=())
+    lane = [fact for fact in numbered if fact.stream == "pay_1"]
+
+    sender.hand_over(lane[:3])
+    sender.flush(1)
+    sender.hand_over(lane[3:6])
+    with pytest.raises(DeliveryFailed, match=r"t\.payments, partition 0, has 2 records where 3 were sent"):
+        sender.flush(1)
+
+
+def test_records_whose_run_was_cut_by_a_full_queue_count_once_the_rest_of_it_is_answered(
+    kafka_bootstrap: str, made_topics: TopicSettings, numbered: Sequence[Numbered]
+) -> None:
+    sender = a_sender(kafka_bootstrap, made_topics, queue_buffering_max_messages=25)
+
+    handed = sender.hand_over(numbered)
+    sender.flush(10)
+    cut_at, was_idle = sender.acknowledged, sender.is_idle
+    while handed < len(numbered):
+        handed += sender.hand_over(numbered[handed:])
+        sender.flush(10)
+    sender.close()
+
+    assert cut_at < 25
+    assert not was_idle
+    assert sender.is_idle
+    assert sender.acknowledged == 60
 
 
 def limit_record_size(bootstrap_servers: str, topic: str, size: int) -> None:

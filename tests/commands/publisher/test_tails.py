@@ -39,12 +39,12 @@ def numbered(connection: Connection[Any], own_epoch: int, topic_settings: TopicS
 
 
 def last_of_each_partition(log: Iterable[Numbered]) -> set[Tail]:
-    last = {(fact.envelope.topic, fact.partition): fact for fact in log}
+    last = {(fact.topic, fact.partition): fact for fact in log}
     return {tail(fact) for fact in last.values()}
 
 
 def tail(fact: Numbered) -> Tail:
-    return Tail(fact.envelope.topic, fact.partition, fact.position, fact.envelope.event_id, fact.hash)
+    return Tail(fact.topic, fact.partition, fact.position, fact.event_id, fact.hash)
 
 
 def beyond(log: Sequence[Numbered], count: int) -> Tail:
@@ -104,7 +104,7 @@ def test_an_accepted_older_store_goes_on_behind_kafka_and_stays_accepted(
 
     assert next_fact.position == 16
     assert next_fact.previous_hash == bytes([3]) * 32
-    assert next_fact.hash == link(bytes([3]) * 32, position=16, envelope=next_fact.envelope, value=next_fact.value)
+    assert next_fact.hash == link(bytes([3]) * 32, position=16, written=next_fact.written, value=next_fact.value)
     tails.compare(connection, [*found, tail(next_fact)])
     assert [fact.position for fact in facts.read(connection, 0, 100)] == list(range(1, 13))
     assert facts.read(connection, 12, 100) == [next_fact]
@@ -134,7 +134,7 @@ def test_sending_begins_earlier_where_kafka_lost_what_it_had_acknowledged(
 ) -> None:
     whole = last_of_each_partition(numbered)
     lost = max(whole, key=lambda each: each.position)
-    before = [fact for fact in numbered if (fact.envelope.topic, fact.partition) == (lost.topic, lost.partition)][-2]
+    before = [fact for fact in numbered if (fact.topic, fact.partition) == (lost.topic, lost.partition)][-2]
 
     assert tails.first_missing(connection, 12, [*(whole - {lost}), tail(before)]) == before.position
     assert tails.first_missing(connection, 12, []) == 0
