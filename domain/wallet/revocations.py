@@ -45,7 +45,7 @@ def restore(
 ) -> list[WalletEvent]:
     """Give back what a revocation took, or so much of it: once. What is still owed is paid first.
 
-    Credits go back to the grants they were taken from, and expire with them.
+    The rest goes back to the grants it was taken from, and expires with them.
     """
     revocation = wallet.revocations.get(revocation_id)
     if revocation is None or revocation.restored or revocation.amount == 0 or amount == 0:
@@ -53,11 +53,12 @@ def restore(
     due, wallet = brought_up_to(wallet, now)
     returned = revocation.amount if amount is None else min(amount, revocation.amount)
     paid_debt = min(wallet.debt, returned)
+    entry_id = _entry_id(wallet, revocation_id, "restored")
     fact = CreditsRestored(
         wallet_id=wallet.wallet_id,
         user_id=wallet.user_id,
         credit_type=wallet.credit_type,
-        entry_id=_entry_id(wallet, revocation_id, "restored"),
+        entry_id=entry_id,
         revocation_id=revocation_id,
         grant_entry_id=revocation.grant_entry_id,
         reason=reason,
@@ -65,7 +66,7 @@ def restore(
         paid_debt=paid_debt,
         balance=wallet.balance + returned,
         held=wallet.held,
-        portions=_to_return(wallet, revocation, returned - paid_debt),
+        portions=_to_return(wallet, revocation, returned - paid_debt, entry_id),
     )
     expired, _ = brought_up_to(evolve(wallet, fact), now)
     return [*due, fact, *expired]
@@ -79,21 +80,17 @@ def _to_take(wallet: Wallet, grant: Grant | None, amount: int, policy: Clawback)
     return tuple(found[each.entry_id] for each in wallet.grants if each.entry_id in found)
 
 
-def _to_return(wallet: Wallet, revocation: Revocation, amount: int) -> tuple[Portion, ...]:
-    """To each grant what was taken from it; what was owed and is paid since goes to the grant that was revoked."""
-    parts = {portion.entry_id: portion.amount for portion in first(revocation.portions, amount)}
-    surplus = amount - sum(parts.values())
-    if surplus:
-        parts[revocation.grant_entry_id] = parts.get(revocation.grant_entry_id, 0) + surplus
-    return tuple(
-        Portion(entry_id=entry_id, amount=part, remaining=_remaining(wallet, entry_id) + part)
-        for entry_id, part in parts.items()
-    )
-
-
-def _remaining(wallet: Wallet, entry_id: str) -> int:
-    grant = wallet.grant(entry_id)
-    return grant.remaining if grant else 0
+def _to_return(wallet: Wallet, revocation: Revocation, amount: int, own_entry_id: str) -> tuple[Portion, ...]:
+    """To each grant what was taken from it. What was owed, and is paid since, becomes a grant of its own without an end."""
+    portions = []
+    for part in first(revocation.portions, amount):
+        grant = wallet.grant(part.entry_id)
+        if grant is not None:
+            portions.append(
+                Portion(entry_id=part.entry_id, amount=part.amount, remaining=grant.remaining + part.amount)
+            )
+    rest = amount - amount_of(portions)
+    return (*portions, *([Portion(entry_id=own_entry_id, amount=rest, remaining=rest)] if rest else []))
 
 
 def _revoked(

@@ -188,9 +188,7 @@ def _with_portions(wallet: Wallet, event: Moving, *, of_held: int = 0) -> Wallet
     left: list[Grant] = []
     spent: list[Grant] = []
     place = 0
-    for (
-        portion
-    ) in event.portions:  # In burn order, as the grants are: so one walk finds them all, and mostly it is short.
+    for portion in event.portions:  # In burn order, as the grants are: one walk finds them all, and mostly it is short.
         while wallet.grants[place].entry_id != portion.entry_id:
             left.append(wallet.grants[place])
             place += 1
@@ -253,8 +251,9 @@ def _revoked(wallet: Wallet, event: CreditsRevoked) -> Wallet:
 
 
 def _restored(wallet: Wallet, event: CreditsRestored) -> Wallet:
-    returned = [replace(_known(wallet, portion), remaining=portion.remaining) for portion in event.portions]
-    placed = _placed(replace(wallet, balance=event.balance, debt=wallet.debt - event.paid_debt), returned)
+    returned = [_returned(wallet, portion) for portion in event.portions]
+    paid = replace(wallet, balance=event.balance, debt=wallet.debt - event.paid_debt, granted=wallet.granted + 1)
+    placed = _placed(paid, returned)
     revocation = replace(wallet.revocations[event.revocation_id], restored=True)
     return replace(
         _placed(placed, _marked(placed, event.grant_entry_id, -event.amount)),
@@ -262,13 +261,16 @@ def _restored(wallet: Wallet, event: CreditsRestored) -> Wallet:
     )
 
 
-def _known(wallet: Wallet, portion: Portion) -> Grant:
-    """The grant of a portion. One that was spent so long ago that it is forgotten comes back as a grant without an end."""
-    return wallet.grant(portion.entry_id) or Grant(
+def _returned(wallet: Wallet, portion: Portion) -> Grant:
+    """The grant with what came back to it; a new one where the portion names none that is known."""
+    grant = wallet.grant(portion.entry_id)
+    if grant is not None:
+        return replace(grant, remaining=portion.remaining)
+    return Grant(
         entry_id=portion.entry_id,
         number=wallet.granted,
         amount=portion.amount,
-        remaining=0,
+        remaining=portion.remaining,
         priority=DEFAULT_PRIORITY,
         expires_at=None,
         payment_id=None,
