@@ -1,6 +1,7 @@
 """Fixtures that every test can ask for: Stripe's look-alike, served, and our gateway to it over the real SDK."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,14 @@ async def lookalike(stripe_address: str) -> AsyncIterator[LookAlike]:
     async with speaking_to(stripe_address) as lookalike:
         yield lookalike
         await lookalike.http.delete("/sandbox/faults")
+
+
+@pytest.fixture
+async def own_lookalike(tmp_path: Path, receiver: Receiver) -> AsyncIterator[LookAlike]:
+    """A look-alike of the test's own, whose clock it may move."""
+    with serving(settings(tmp_path, receiver.url)) as address:
+        async with speaking_to(address) as lookalike:
+            yield lookalike
 
 
 @pytest.fixture

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.stripe.agenda import Agenda
+from sandbox.stripe.billing.terms import BillingTerms, terms_of
 from sandbox.stripe.clock import Clock
 from sandbox.stripe.deliveries import Deliveries
 from sandbox.stripe.faults import Faults
 from sandbox.stripe.idempotency import Idempotency
-from sandbox.stripe.store import Store
+from sandbox.stripe.store import JsonObject, Store
 
 API_VERSION = "2026-10-28.endive"
 
@@ -54,3 +57,28 @@ class Account:
         self.deliveries = Deliveries(self.store, settings.retry_minute_seconds)
         self.idempotency = Idempotency(self.store, self.clock)
         self.faults = Faults()
+
+    @property
+    def terms(self) -> BillingTerms:
+        return terms_of(self.store)
+
+    def test_clock_of(self, *ids: str | None) -> JsonObject | None:
+        """The test clock that the first of these objects that is under one is under: itself, or by its customer."""
+        for id in ids:
+            found = self.store.find(id) if id else None
+            if found is not None and found["object"] == "test_helpers.test_clock":
+                return found
+            above = found and (found.get("test_clock") or found.get("customer"))
+            if isinstance(above, str) and (clock := self.test_clock_of(above)) is not None:
+                return clock
+        return None
+
+    @contextmanager
+    def in_time_of(self, *ids: str | None) -> Iterator[None]:
+        """Inside, it is what the test clock of these objects shows; without one nothing changes."""
+        clock = self.test_clock_of(*ids)
+        if clock is None:
+            yield
+        else:
+            with self.clock.frozen_at(clock["frozen_time"]):
+                yield

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.stripe.account import Account, Cause
-from sandbox.stripe.errors import StripeRefusal, broken, unauthenticated, unknown_address
+from sandbox.stripe.errors import StripeRefusal, advancing, broken, unauthenticated, unknown_address
 from sandbox.stripe.expansion import expand
 from sandbox.stripe.faults import Break, Fault
 from sandbox.stripe.forms import decode
@@ -24,6 +24,8 @@ from sandbox.stripe.ids import new_id
 from sandbox.stripe.parameters import Reader, array, text
 from sandbox.stripe.store import JsonObject
 
+# Parameters that say under which test clock a call is made: objects under one go by its time.
+NAME_A_CLOCK = ("customer", "subscription", "test_clock")
 VERSION = re.compile(r"(\d{4}-\d{2}-\d{2})(\.[a-z]+)?")
 
 
@@ -129,7 +131,15 @@ class Exchange:
             version=self.version,
             cause=Cause(self.request_id, self.key),
         )
-        return expand(self.account.store, self.endpoint.handle(call), paths)
+        named = [self.request.path_params.get("id"), *(call.params.get(name) for name in NAME_A_CLOCK)]
+        with self.account.in_time_of(*named):
+            self._refuse_while_advancing(*named)
+            return expand(self.account.store, self.endpoint.handle(call), paths)
+
+    def _refuse_while_advancing(self, *named: str | None) -> None:
+        clock = self.account.test_clock_of(*named)
+        if clock is not None and clock["status"] == "advancing" and self.request.method != "GET":
+            raise advancing(clock["id"])
 
     def echoed(self) -> dict[str, str]:
         key = {"Idempotency-Key": self.key} if self.key else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.stripe.errors import card_refused
+from sandbox.stripe.errors import StripeRefusal, card_refused
 
 # Sources: Stripe's page on testing, and its codes for declines.
 
@@ -35,6 +35,7 @@ class TestCard:
     brand: str = "visa"
     decline: Decline | None = None
     asks_3ds: bool = False
+    asks_again: bool = False  # For 3-D Secure, also when its holder is not there
 
     @property
     def spaced(self) -> str:
@@ -57,10 +58,10 @@ TEST_CARDS = {
     card.number: card
     for card in (
         TestCard("4242424242424242", "Succeeds"),
-        TestCard("4000002760003184", "Asks for 3-D Secure", asks_3ds=True),
+        TestCard("4000002760003184", "Asks for 3-D Secure", asks_3ds=True, asks_again=True),
         TestCard("4000000000000002", "Is declined", decline=GENERIC),
         TestCard("4000000000009995", "Has insufficient funds", decline=NO_FUNDS),
-        TestCard("4000008260003178", "3-D Secure, then no funds", decline=NO_FUNDS, asks_3ds=True),
+        TestCard("4000008260003178", "3-D Secure, then no funds", decline=NO_FUNDS, asks_3ds=True, asks_again=True),
         TestCard("4000002500003155", "Asks for 3-D Secure on the page", asks_3ds=True),
         TestCard("4000000000009987", "Was lost", decline=_declined("lost_card")),
         TestCard("4000000000009979", "Was stolen", decline=_declined("stolen_card")),
@@ -103,6 +104,23 @@ TEST_CARDS = {
 
 SAVED_BUT_NEVER_CHARGED = "4000000000000341"
 
+# Stripe's tokens for them, for programs: whoever attaches one gets a payment method of its own.
+TOKENS = {
+    "pm_card_visa": "4242424242424242",
+    "pm_card_mastercard": "5555555555554444",
+    "pm_card_amex": "378282246310005",
+    "pm_card_chargeCustomerFail": SAVED_BUT_NEVER_CHARGED,
+    "pm_card_chargeDeclined": "4000000000000002",
+    "pm_card_visa_chargeDeclined": "4000000000000002",
+    "pm_card_authenticationRequired": "4000002500003155",
+    "pm_card_createDispute": "4000000000000259",
+    "pm_card_createDisputeProductNotReceived": "4000000000002685",
+    "pm_card_createDisputeInquiry": "4000000000001976",
+    "pm_card_createIssuerFraudRecord": "4000000000005423",
+    "pm_card_createMultipleDisputes": "4000000404000079",
+    "pm_card_bypassPending": "4000000000000077",
+}
+
 
 @dataclass(frozen=True)
 class Card:
@@ -134,6 +152,12 @@ class Card:
             "regulated_status": "unregulated",
             "wallet": None,
         }
+
+
+def declined(why: Decline, **details: Any) -> StripeRefusal:
+    """The answer (402) to whoever tried to use a card that is declined."""
+    advice = {"advice_code": why.advice_code} if why.decline_code else {}
+    return card_refused(why.message, why.code, decline_code=why.decline_code, **advice, **details)
 
 
 def read_card(number: str, expiry: tuple[int, int], cvc: str, today: tuple[int, int]) -> Card:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from sandbox.stripe.account import Account
-from sandbox.stripe.resources import customers, invoices, subscriptions
+from sandbox.stripe.billing.items import Wanted
+from sandbox.stripe.billing.starting import Beginning, by_checkout
+from sandbox.stripe.resources import customers, payment_methods
 from sandbox.stripe.resources.events import record_event
 from sandbox.stripe.resources.payment_methods import Payer
 from sandbox.stripe.store import JsonObject
@@ -20,9 +22,10 @@ def complete(
         "status": "complete",
         "url": None,
     }
-    wanted = "always" in (session["customer_creation"], session["payment_method_collection"])
+    wanted = session["mode"] == "subscription" or session["customer_creation"] == "always"
     if wanted and session["customer"] is None:
         session["customer"] = _new_customer(account, payer)
+        _name_customer(account, session)
     if session["mode"] == "subscription":
         _subscribe(account, session, method)
     account.store.replace(session)
@@ -49,20 +52,27 @@ def _new_customer(account: Account, payer: Payer) -> str:
     return str(customer["id"])
 
 
+def _name_customer(account: Account, session: JsonObject) -> None:
+    """Payment and charge belong to the customer too. Nothing tells of it: Stripe has the customer before the payment."""
+    if session["payment_intent"] is None:
+        return
+    intent = account.store.get("payment_intent", session["payment_intent"])
+    account.store.replace(intent | {"customer": session["customer"]})
+    charge = account.store.find(intent["latest_charge"] or "")
+    if charge is not None:
+        account.store.replace(charge | {"customer": session["customer"]})
+
+
 def _subscribe(account: Account, session: JsonObject, method: JsonObject | None) -> None:
     """Subscription and first invoice exist only once the checkout is complete."""
     hidden = account.store.hidden(session["id"])
     if method is not None:
-        method = account.store.replace(method | {"customer": session["customer"]})
-        record_event(account, "payment_method.attached", method)
-    subscription = subscriptions.start(
-        account,
-        hidden["line_items"],
-        hidden["subscription_data"],
-        session["customer"],
-        method["id"] if method else None,
-    )
-    session["subscription"] = subscription["id"]
-    session["invoice"] = invoices.pay_first(account, subscription, session)["id"]
-    account.store.replace(subscription | {"latest_invoice": session["invoice"]})
+        method = payment_methods.attach(account, method, session["customer"])
+    parts = [Wanted(item["price"], item["quantity"]) for item in hidden["line_items"] if item["price"]["recurring"]]
+    one_offs = [(item["price"], item["quantity"]) for item in hidden["line_items"] if not item["price"]["recurring"]]
+    said = {**hidden["subscription_data"], "default_payment_method": method["id"] if method else None}
+    beginning = Beginning(customer=session["customer"], parts=parts, said=said, one_offs=one_offs)
+    with account.in_time_of(session["customer"]):
+        subscription, invoice = by_checkout(account, beginning, session["payment_intent"])
+    session |= {"subscription": subscription["id"], "invoice": invoice["id"]}
     session["payment_intent"] = None  # In this mode the way to it leads over the invoice.

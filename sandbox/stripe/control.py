@@ -14,7 +14,11 @@
 | `POST /sandbox/charges/{id}/dispute` | `amount` (all of it), `reason`, `inquiry` (false) | the dispute that its holder opens |
 | `POST /sandbox/disputes/{id}/settle` | `{"outcome": "win"}` or `"lose"` | the dispute, as the bank decided it |
 | `GET /sandbox/clock` | | `{"now", "offset_seconds"}` |
-| `POST /sandbox/clock` | `{"advance_seconds": n}` or `{"offset_seconds": n}` | the same; what is due then happens |
+| `POST /sandbox/clock` | `{"offset_seconds": n}` | the same: the clock is set at once, forward or back |
+| `POST /sandbox/clock/advance` | `{"seconds": n}` or `{"to": second}` | the same, once all that was due on the way has \
+happened, each thing at its own time |
+| `GET /sandbox/billing`, `POST /sandbox/billing` | `{"draft_seconds", "retry_days": […], "after_retries": "cancel", \
+"unpaid" or "past_due", "upcoming_days"}`, some or all | how the account bills |
 | `GET /sandbox/counts` | | `{"checkout_sessions", "payment_intents", "charges", "refunds", "disputes", "events"}`: \
 how many there really are |
 | `GET /sandbox/deliveries` | query `state`, `event` | `{"held", "deliveries": [{"id", "event", "type", "endpoint", \
@@ -37,7 +41,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -45,6 +49,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.stripe.account import Account
+from sandbox.stripe.billing.terms import agree
 from sandbox.stripe.errors import StripeRefusal, wrong_state
 from sandbox.stripe.faults import KINDS, Fault
 from sandbox.stripe.ids import new_id
@@ -176,10 +181,30 @@ async def read_clock(call: ControlCall) -> JsonObject:
 
 
 async def set_clock(call: ControlCall) -> JsonObject:
-    offset = call.number("offset_seconds", call.account.clock.offset_seconds)
-    call.account.clock.set_offset(offset + call.number("advance_seconds", 0))
+    if "offset_seconds" not in call.told:
+        raise StripeRefusal(400, "Say offset_seconds; to let time pass there is /sandbox/clock/advance.")
+    call.account.clock.set_offset(call.number("offset_seconds", 0))
     call.account.agenda.look_again()
     return await read_clock(call)
+
+
+async def advance_clock(call: ControlCall) -> JsonObject:
+    """The whole account's; what is under a test clock goes by that alone."""
+    now = call.account.clock.now()
+    moment = call.number("to", now + call.number("seconds", 0))
+    if moment < now - 1:
+        raise StripeRefusal(400, "A clock is advanced, not turned back.", param="to")
+    await call.account.agenda.advance(moment)
+    return await read_clock(call)
+
+
+async def read_terms(call: ControlCall) -> JsonObject:
+    return asdict(call.account.terms)
+
+
+async def set_terms(call: ControlCall) -> JsonObject:
+    agree(call.account.store, call.account.terms.changed(call.told))
+    return await read_terms(call)
 
 
 async def count(call: ControlCall) -> JsonObject:
@@ -245,6 +270,9 @@ ORDERS: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/sandbox/disputes/{id}/settle", settle_dispute),
     ("GET", "/sandbox/clock", read_clock),
     ("POST", "/sandbox/clock", set_clock),
+    ("POST", "/sandbox/clock/advance", advance_clock),
+    ("GET", "/sandbox/billing", read_terms),
+    ("POST", "/sandbox/billing", set_terms),
     ("GET", "/sandbox/counts", count),
     ("GET", "/sandbox/deliveries", list_deliveries),
     ("POST", "/sandbox/deliveries/hold", hold_deliveries),

@@ -127,8 +127,10 @@ class Deliveries:
         wait = LONGEST_SLEEP_SECONDS if row[0] is None or self.held else row[0] - time.time()
         if self._under_way:
             wait = LONGEST_SLEEP_SECONDS
+        # Not `wait_for`: Python 3.11's forgets that it was canceled when the event is set at the same moment.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), max(0.001, min(wait, LONGEST_SLEEP_SECONDS)))
+            async with asyncio.timeout(max(0.001, min(wait, LONGEST_SLEEP_SECONDS))):
+                await self._changed.wait()
 
     async def _send(self, client: httpx.AsyncClient, delivery: Delivery) -> str:
         """One attempt, and what came of it."""

@@ -121,6 +121,11 @@ def locked() -> StripeRefusal:
     return StripeRefusal(429, message, code="lock_timeout", headers={"stripe-should-retry": "true"})
 
 
+def advancing(clock: str) -> StripeRefusal:
+    message = f"Test clock advancement underway - cannot perform modifications on objects of {clock} until it is ready."
+    return StripeRefusal(429, message, code="lock_timeout", headers={"stripe-should-retry": "true"})
+
+
 def broken() -> StripeRefusal:
     message = "An unknown error occurred. Please try again, or contact support if the problem goes on."
     return StripeRefusal(500, message, type="api_error", stands=True)

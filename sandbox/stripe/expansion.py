@@ -18,6 +18,8 @@ EXPANDABLE: Mapping[str, frozenset[str]] = {
     "balance_transaction": frozenset({"source"}),
     "dispute": frozenset({"charge", "payment_intent"}),
     "invoice": frozenset({"customer", "default_payment_method"}),
+    "invoice_payment": frozenset({"invoice"}),
+    "invoiceitem": frozenset({"customer", "invoice"}),
     "payment_intent": frozenset({"customer", "latest_charge", "payment_method"}),
     "payment_method": frozenset({"customer"}),
     "price": frozenset({"product"}),
@@ -25,7 +27,7 @@ EXPANDABLE: Mapping[str, frozenset[str]] = {
     "refund": frozenset(
         {"balance_transaction", "charge", "customer", "failure_balance_transaction", "payment_intent", "payment_method"}
     ),
-    "subscription": frozenset({"customer", "default_payment_method", "latest_invoice"}),
+    "subscription": frozenset({"customer", "default_payment_method", "latest_invoice", "test_clock"}),
 }
 
 
@@ -39,11 +41,30 @@ def _refunds(store: Store, charge: JsonObject) -> JsonObject:
     return everything(store.every("refund", charge=charge["id"])[::-1], f"/v1/charges/{charge['id']}/refunds")
 
 
-# Lists that are not in an object unless asked for. (An invoice's payments will stand here.)
-INCLUDABLE: Mapping[tuple[str, str], Callable[[Store, JsonObject], JsonObject]] = {
+def _payments(store: Store, invoice: JsonObject) -> JsonObject:
+    paid_by = store.every("invoice_payment", invoice=invoice["id"])
+    return everything(paid_by, f"/v1/invoice_payments?invoice={invoice['id']}")
+
+
+def _confirmation_secret(store: Store, invoice: JsonObject) -> JsonObject | None:
+    """What a page needs to pay an open invoice with the payment intent's own secret."""
+    for payment in _payments(store, invoice)["data"]:
+        intent = store.find(payment["payment"]["payment_intent"])
+        if intent is not None and invoice["status"] == "open":
+            return {"client_secret": intent["client_secret"], "type": "payment_intent"}
+    return None
+
+
+# What is not in an object unless asked for.
+INCLUDABLE: Mapping[tuple[str, str], Callable[[Store, JsonObject], JsonObject | None]] = {
     ("charge", "refunds"): _refunds,
     ("checkout.session", "line_items"): _line_items,
+    ("invoice", "confirmation_secret"): _confirmation_secret,
+    ("invoice", "payments"): _payments,
 }
+
+# Fields of hashes within objects, which have no `object` to be known by.
+EXPANDABLE_WITHIN = frozenset({"payment_intent", "default_payment_method", "subscription", "price"})
 
 
 def expand(store: Store, body: JsonObject, paths: Sequence[str]) -> JsonObject:
@@ -77,6 +98,8 @@ def _open(store: Store, node: Any, step: str, path: str) -> None:
     elif step in EXPANDABLE.get(str(kind), ()):
         if isinstance(node[step], str):
             node[step] = store.find(node[step])
+    elif kind is None and isinstance(node, dict) and step in EXPANDABLE_WITHIN and isinstance(node.get(step), str):
+        node[step] = store.find(node[step])
     elif not isinstance(node, dict) or not isinstance(node.get(step), (dict, list)):
         message = f"This property cannot be expanded ({path})."
         raise StripeRefusal(400, message)

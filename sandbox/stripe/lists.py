@@ -28,6 +28,16 @@ def listed(store: Store, kind: str, url: str, page: Page) -> JsonObject:
     return {"object": "list", "data": objects, "has_more": has_more, "url": url}
 
 
+def page_within(objects: Sequence[JsonObject], url: str, parameters: Mapping[str, Any]) -> JsonObject:
+    """The page that a list call asks for of objects that stand in another object, in their own order."""
+    page = page_of(parameters)
+    ids = [one["id"] for one in objects]
+    begin = ids.index(page.after) + 1 if page.after in ids else 0
+    end = ids.index(page.before) if page.before in ids else len(ids)
+    data = objects[begin:end][: page.limit] if page.before is None else objects[begin:end][-page.limit :]
+    return {"object": "list", "data": list(data), "has_more": end - begin > page.limit, "url": url}
+
+
 def given(parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Those of the named filters that the caller sent."""
     return {name: parameters[name] for name in names if name in parameters}

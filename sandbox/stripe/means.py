@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sandbox.stripe.banks import BankDebit, read_iban, read_us_account
+from sandbox.stripe.banks import TEST_ROUTING_NUMBER, BankDebit, read_iban, read_us_account
 from sandbox.stripe.cards import Card, read_card
 
 Means = Card | BankDebit
@@ -43,3 +43,19 @@ def _year(typed: str) -> int:
 
 def _number(typed: str) -> int:
     return int(typed) if typed.isascii() and typed.isdecimal() else 0
+
+
+# Kept with a payment method, so that it can be charged again.
+
+
+def packed(means: Means) -> list[str | int]:
+    if isinstance(means, Card):
+        return ["card", means.number, means.exp_month, means.exp_year]
+    return [means.kind, means.account.number]
+
+
+def unpacked(kept: Sequence[str | int]) -> Means:
+    kind, number, *expiry = kept
+    if kind == "card":
+        return Card(str(number), int(expiry[0]), int(expiry[1]))
+    return read_iban(str(number)) if kind == "sepa_debit" else read_us_account(TEST_ROUTING_NUMBER, str(number))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sandbox.stripe.billing.starting import trial_days
 from sandbox.stripe.money import written
-from sandbox.stripe.resources.subscriptions import trial_days
 from sandbox.stripe.store import JsonObject, Store
 
 
@@ -35,7 +35,8 @@ def read_order(store: Store, session: JsonObject) -> Order:
     hidden = store.hidden(session["id"])
     items, due, currency = hidden["line_items"], session["amount_total"], session["currency"]
     total = written(due, currency)
-    trial = trial_days(items, hidden["subscription_data"]) if session["mode"] == "subscription" else 0
+    prices = [item["price"] for item in items]
+    trial = trial_days(prices, hidden["subscription_data"]) if session["mode"] == "subscription" else 0
     return Order(
         heading=_heading(session, items, trial),
         total=total,

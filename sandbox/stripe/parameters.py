@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -169,6 +169,40 @@ def _check_metadata(name: str, key: str, value: Any) -> None:
         raise parameter_invalid("Metadata values can have up to 500 characters.", name)
 
 
+def metadata_change() -> Reader:
+    """As `metadata`, but says which keys to unset: give it to `merged`."""
+    checked = metadata()
+
+    def read(name: str, sent: Any) -> dict[str, str] | None:
+        checked(name, sent)
+        return None if sent == "" else dict(sent)
+
+    return read
+
+
+def merged(metadata: Mapping[str, str], change: Mapping[str, str] | None) -> dict[str, str]:
+    """Metadata after a change: keys with an empty value are gone, all of them where the whole was empty."""
+    return {} if change is None else {key: value for key, value in {**metadata, **change}.items() if value != ""}
+
+
+def unsettable(of: Reader) -> Reader:
+    """A parameter that an empty string unsets: None then."""
+
+    def read(name: str, sent: Any) -> Any:
+        return None if sent == "" else of(name, sent)
+
+    return read
+
+
+def either(first: Reader, *words: str) -> Reader:
+    """One of the words, or what the reader takes."""
+
+    def read(name: str, sent: Any) -> Any:
+        return sent if sent in words else first(name, sent)
+
+    return read
+
+
 def moment() -> Reader:
     """A filter by time: one second, or a hash of gt, gte, lt, lte."""
     bounds = record(gt=integer(0), gte=integer(0), lt=integer(0), lte=integer(0))
@@ -183,6 +217,6 @@ def moment() -> Reader:
     return read
 
 
-def listing(**filters: Reader) -> Reader:
-    """What every list call accepts, and the filters of this one."""
-    return record((), limit=integer(1, 100), starting_after=text(), ending_before=text(), **filters)
+def listing(*required: str, **filters: Reader) -> Reader:
+    """What every list call accepts, and the filters of this one, some of them required."""
+    return record(required, limit=integer(1, 100), starting_after=text(), ending_before=text(), **filters)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.banks import RETURNED, BankDebit
-from sandbox.stripe.cards import SAVED_BUT_NEVER_CHARGED, Card, Decline
+from sandbox.stripe.cards import Card, Decline, declined
 from sandbox.stripe.completion import complete
-from sandbox.stripe.errors import StripeRefusal, card_refused, wrong_state
+from sandbox.stripe.errors import StripeRefusal, wrong_state
 from sandbox.stripe.means import Means, kind_of
 from sandbox.stripe.resources import charges, checkout_sessions, payment_intents, payment_methods
 from sandbox.stripe.resources.events import record_event
@@ -68,9 +67,8 @@ def _pay_nothing(account: Account, session: JsonObject, payer: Payer) -> JsonObj
 
 
 def _save_only(account: Account, session: JsonObject, means: Means, payer: Payer) -> JsonObject:
-    """A trial, or metered use: the card is looked at and kept. (3-D Secure for saving a card is passed over.)"""
-    if isinstance(means, Card) and means.behaviour.decline and means.number != SAVED_BUT_NEVER_CHARGED:
-        raise _decline_answer(means.behaviour.decline)
+    """A trial, or metered use: the card is looked at and kept."""
+    payment_methods.refuse_to_save(means)
     method = payment_methods.make(account, means, payer)
     return complete(account, session, "no_payment_required", payer, method)
 
@@ -110,7 +108,7 @@ def authenticate(account: Account, id: str, approved: bool) -> JsonObject:
     method = account.store.get("payment_method", intent["payment_method"])
     if not approved:
         intent = payment_intents.fail(account, intent, AUTHENTICATION_FAILED, method, None)
-        raise _decline_answer(AUTHENTICATION_FAILED, payment_intent=intent)
+        raise declined(AUTHENTICATION_FAILED, payment_intent=intent)
     return _charge(Attempt(account, session, Payer(*hidden["payer"]), intent, method), Card(*hidden["card"]))
 
 
@@ -134,14 +132,9 @@ def _charge(attempt: Attempt, card: Card) -> JsonObject:
     if decline is not None:
         charges.fail(account, charge, decline)
         intent = payment_intents.fail(account, attempt.intent, decline, attempt.method, charge["id"])
-        raise _decline_answer(decline, charge=charge["id"], payment_intent=intent)
+        raise declined(decline, charge=charge["id"], payment_intent=intent)
     payment_intents.succeed(account, attempt.intent, charges.succeed(account, charge))
     return complete(account, attempt.session, "paid", attempt.payer, attempt.method)
-
-
-def _decline_answer(why: Decline, **details: Any) -> StripeRefusal:
-    advice = {"advice_code": why.advice_code} if why.decline_code else {}
-    return card_refused(why.message, why.code, decline_code=why.decline_code, **advice, **details)
 
 
 # A bank debit: agreed to now, settled later.

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from sandbox.stripe import api, catalogue, checkout_page, control
 from sandbox.stripe.account import Account, Settings
+from sandbox.stripe.billing import ending, turning
 from sandbox.stripe.faults import BreakableProtocol
 from sandbox.stripe.paying import settle_when_due
 from sandbox.stripe.resources import (
@@ -22,12 +23,15 @@ from sandbox.stripe.resources import (
     customers,
     disputes,
     events,
+    invoice_items,
+    invoice_payments,
     invoices,
     payment_intents,
     payment_methods,
     prices,
     products,
     refunds,
+    subscription_items,
     subscriptions,
     webhook_endpoints,
 )
@@ -44,7 +48,10 @@ ENDPOINTS = (
     *prices.ENDPOINTS,
     *customers.ENDPOINTS,
     *subscriptions.ENDPOINTS,
+    *subscription_items.ENDPOINTS,
     *invoices.ENDPOINTS,
+    *invoice_items.ENDPOINTS,
+    *invoice_payments.ENDPOINTS,
     *events.ENDPOINTS,
     *webhook_endpoints.ENDPOINTS,
 )
@@ -93,6 +100,7 @@ def uvicorn_config(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> uv
 def create_app(settings: Settings) -> Starlette:
     """The application. Serve it as `uvicorn_config` says, or the faults that break a connection cannot."""
     account = Account(settings)
+    account.agenda.deeds = deeds(account)
     with account.store.transaction():
         catalogue.lay_out(account)
         webhook_endpoints.put_first(account)
@@ -116,17 +124,20 @@ def deeds(account: Account) -> Mapping[str, Callable[[str], None]]:
     return {
         "book_charge": partial(charges.book, account),
         "expire_session": partial(checkout_sessions.expire_when_due, account),
+        "give_up_invoice": partial(ending.give_up, account),
         "open_disputes": partial(disputes.open_when_due, account),
         "refer_refund": partial(refunds.refer, account),
         "settle_debit": partial(settle_when_due, account),
         "settle_refund": partial(refunds.settle_when_due, account),
+        "tend_invoice": partial(turning.tend_invoice, account),
+        "tend_subscription": partial(turning.tend_subscription, account),
     }
 
 
 @asynccontextmanager
 async def working(account: Account) -> AsyncIterator[None]:
     """The agenda is kept and webhooks are sent while inside."""
-    tasks = [asyncio.create_task(account.agenda.run(deeds(account))), asyncio.create_task(account.deliveries.run())]
+    tasks = [asyncio.create_task(account.agenda.run()), asyncio.create_task(account.deliveries.run())]
     try:
         yield
     finally:

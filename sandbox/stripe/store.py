@@ -40,6 +40,9 @@ class Page:
     equal: Mapping[str, Any] = field(default_factory=dict)  # field of the body → what it must be
     among: Mapping[str, Sequence[str]] = field(default_factory=dict)  # field of the body → what it may be
     above: Mapping[str, int] = field(default_factory=dict)  # field of the body → what it must exceed
+    inside: Mapping[str, tuple[str, Any]] = field(
+        default_factory=dict
+    )  # array of the body → field of one element, value
 
 
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -97,7 +100,7 @@ class Store:
     def get(self, kind: str, id: str, param: str | None = None) -> JsonObject:
         """The object of that kind. Without one: 404 `resource_missing`, or 400 when a parameter named it."""
         body = self.find(id)
-        if body is None or body["object"] != kind:
+        if body is None or body["object"] != kind or (param is not None and body.get("deleted")):
             raise no_such(kind, id, param=param or "id", status=404 if param is None else 400)
         return body
 
@@ -162,4 +165,8 @@ def _conditions(kind: str, page: Page) -> tuple[list[str], list[Any]]:
     for name, floor in page.above.items():
         conditions.append(f"json_extract(body, '$.{name}') > ?")
         values.append(floor)
+    for name, (element, value) in page.inside.items():
+        elements = f"select json_extract(value, '$.{element}') from json_each(body, '$.{name}')"  # noqa: S608 - ours
+        conditions.append(f"? in ({elements})")
+        values.append(value)
     return conditions, values

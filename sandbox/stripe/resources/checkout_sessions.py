@@ -7,9 +7,10 @@ from typing import Any
 
 from sandbox.stripe.account import STRIPE_ITSELF, Account, Cause
 from sandbox.stripe.api import Call, Endpoint
+from sandbox.stripe.billing.starting import trial_days
 from sandbox.stripe.errors import StripeRefusal, parameter_invalid, parameter_missing, wrong_state
 from sandbox.stripe.ids import new_id
-from sandbox.stripe.lists import given, listed, page_of
+from sandbox.stripe.lists import given, listed, page_of, page_within
 from sandbox.stripe.parameters import (
     array,
     choice,
@@ -23,8 +24,9 @@ from sandbox.stripe.parameters import (
     text,
     web_address,
 )
-from sandbox.stripe.resources import line_items, payment_intents, subscriptions
+from sandbox.stripe.resources import line_items, payment_intents
 from sandbox.stripe.resources.events import record_event
+from sandbox.stripe.resources.subscriptions import TRIAL_SETTINGS
 from sandbox.stripe.store import JsonObject
 
 LEAST_LIFE_SECONDS = 30 * 60
@@ -53,8 +55,13 @@ def create(call: Call) -> JsonObject:
 
 def amount_due(items: list[JsonObject], params: Mapping[str, Any]) -> int:
     """What is to be paid on the page: all of it, or in a trial only what does not recur."""
-    trial = params["mode"] == "subscription" and subscriptions.trial_days(items, params.get("subscription_data", {}))
+    trial = params["mode"] == "subscription" and has_trial(items, params.get("subscription_data", {}))
     return sum(item["amount_total"] for item in items if not (trial and item["price"]["recurring"]))
+
+
+def has_trial(items: list[JsonObject], subscription_data: Mapping[str, Any]) -> bool:
+    days = trial_days([item["price"] for item in items], subscription_data)
+    return days > 0 or "trial_end" in subscription_data
 
 
 def _make(account: Account, params: Mapping[str, Any], items: list[JsonObject], due: int) -> JsonObject:
@@ -101,7 +108,7 @@ def _make(account: Account, params: Mapping[str, Any], items: list[JsonObject], 
         "origin_context": params.get("origin_context"),
         "payment_intent": None,
         "payment_link": None,
-        "payment_method_collection": "always" if recurring else "if_required",
+        "payment_method_collection": params.get("payment_method_collection", "always" if recurring else "if_required"),
         "payment_method_configuration_details": None,
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": _methods(params),
@@ -185,6 +192,12 @@ def _refuse_combinations(params: Mapping[str, Any]) -> None:
     if params["mode"] == "subscription" and "payment_intent_data" in params:
         message = "You can not pass `payment_intent_data` in `subscription` mode."
         raise parameter_invalid(message, "payment_intent_data")
+    if params["mode"] == "payment" and "payment_method_collection" in params:
+        message = "`payment_method_collection` can only be used in `subscription` mode."
+        raise parameter_invalid(message, "payment_method_collection")
+    if {"trial_end", "trial_period_days"} <= params.get("subscription_data", {}).keys():
+        message = "You may only specify one of these parameters: trial_end, trial_period_days."
+        raise StripeRefusal(400, message, code="parameters_exclusive", param="subscription_data[trial_end]")
     if params["mode"] == "subscription" and "customer_creation" in params:
         raise parameter_invalid("`customer_creation` can only be used in `payment` mode.", "customer_creation")
     if "line_items" not in params:
@@ -219,18 +232,7 @@ def list_line_items(call: Call) -> JsonObject:
     """In the order in which they were sent, paged by id."""
     session = retrieve(call)
     items = call.account.store.hidden(session["id"])["line_items"]
-    page = page_of(call.params)
-    ids = [item["id"] for item in items]
-    begin = ids.index(page.after) + 1 if page.after in ids else 0
-    end = ids.index(page.before) if page.before in ids else len(ids)
-    data = items[begin:end][: page.limit] if page.before is None else items[begin:end][-page.limit :]
-    more = end - begin > page.limit
-    return {
-        "object": "list",
-        "data": data,
-        "has_more": more,
-        "url": f"/v1/checkout/sessions/{session['id']}/line_items",
-    }
+    return page_within(items, f"/v1/checkout/sessions/{session['id']}/line_items", call.params)
 
 
 def expire(call: Call) -> JsonObject:
@@ -289,9 +291,16 @@ CREATE = record(
         statement_descriptor=text(22),
         statement_descriptor_suffix=text(22),
     ),
+    payment_method_collection=choice("always", "if_required"),
     payment_method_types=array(text()),
     submit_type=choice("auto", "book", "donate", "pay", "subscribe"),
-    subscription_data=record(description=text(500), metadata=metadata(), trial_period_days=integer(1, 730)),
+    subscription_data=record(
+        description=text(500),
+        metadata=metadata(),
+        trial_end=integer(),
+        trial_period_days=integer(1, 730),
+        trial_settings=TRIAL_SETTINGS,
+    ),
     success_url=web_address(),
     ui_mode=choice("hosted_page", "hosted"),
 )

@@ -22,8 +22,14 @@ def record_event(
     cause: Cause = STRIPE_ITSELF,
     previous: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write down that something happened to `subject`, as it is now, and send it to the endpoints that want it."""
-    data = {"object": subject} | ({"previous_attributes": dict(previous)} if previous else {})
+    """Write down that something happened to `subject`, as it is now, and send it to the endpoints that want it.
+
+    `previous` are fields as they were before, some or all: what differs from now becomes `previous_attributes`.
+    """
+    data: JsonObject = {"object": subject}
+    changed = differences(subject | dict(previous or {}), subject)
+    if changed:
+        data["previous_attributes"] = changed
     event = {
         "id": new_id("evt"),
         "object": "event",
@@ -37,6 +43,21 @@ def record_event(
     }
     event["pending_webhooks"] = account.deliveries.announce(event)
     account.store.add(event)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> JsonObject:
+    """The fields of `before` that are not so now; of a hash only its own such fields, of an array all of it.
+
+    What is new has the value None, as with Stripe.
+    """
+    told: JsonObject = {}
+    for name in [*before, *(name for name in now if name not in before)]:
+        was, is_now = before.get(name), now.get(name)
+        if was == is_now:
+            continue
+        both = isinstance(was, Mapping) and isinstance(is_now, Mapping)
+        told[name] = differences(was, is_now) if both else was  # type: ignore[arg-type]
+    return told
 
 
 def retrieve(call: Call) -> JsonObject:

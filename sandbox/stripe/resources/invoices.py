@@ -1,160 +1,16 @@
-"""Invoices: so far the first one of a subscription, paid while it is made. Their whole life will stand here."""
+"""Invoices: the calls that read, finalize, pay, void and write them off."""
 
 from __future__ import annotations
 
-from sandbox.stripe.account import Account
 from sandbox.stripe.api import Call, Endpoint
-from sandbox.stripe.ids import new_id, random_text
-from sandbox.stripe.lists import everything, given, listed, page_of
-from sandbox.stripe.parameters import choice, listing, moment, record, text
-from sandbox.stripe.resources.events import record_event
+from sandbox.stripe.billing import collecting
+from sandbox.stripe.billing.changing import refused
+from sandbox.stripe.errors import StripeRefusal, wrong_state
+from sandbox.stripe.lists import given, listed, page_of, page_within
+from sandbox.stripe.parameters import boolean, choice, listing, moment, record, text
 from sandbox.stripe.store import JsonObject
 
-
-def pay_first(account: Account, subscription: JsonObject, session: JsonObject) -> JsonObject:
-    """The invoice that starts a subscription: what the checkout came to, paid."""
-    now, total = account.clock.second(), session["amount_total"]
-    id = new_id("in")
-    items = subscription["items"]["data"]
-    lines = everything([_line(id, item, subscription) for item in items], f"/v1/invoices/{id}/lines")
-    details = {"metadata": subscription["metadata"], "subscription": subscription["id"]}
-    invoice = {
-        "id": id,
-        "object": "invoice",
-        "account_country": "US",
-        "account_name": "Sandbox",
-        "account_tax_ids": None,
-        "amount_due": total,
-        "amount_overpaid": 0,
-        "amount_paid": total,
-        "amount_paid_off_stripe": 0,
-        "amount_remaining": 0,
-        "amount_shipping": 0,
-        "application": None,
-        "attempt_count": 1 if total else 0,
-        "attempted": True,
-        "auto_advance": False,
-        "automatic_tax": {
-            "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
-        "automatically_finalizes_at": None,
-        "billing_reason": "subscription_create",
-        "collection_method": "charge_automatically",
-        "created": now,
-        "currency": session["currency"],
-        "custom_fields": None,
-        "customer": subscription["customer"],
-        "customer_account": None,
-        "customer_address": None,
-        "customer_email": session["customer_details"]["email"],
-        "customer_name": session["customer_details"]["name"],
-        "customer_phone": None,
-        "customer_shipping": None,
-        "customer_tax_exempt": "none",
-        "customer_tax_ids": [],
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "due_date": None,
-        "effective_at": now,
-        "ending_balance": 0,
-        "footer": None,
-        "from_invoice": None,
-        "hosted_invoice_url": None,
-        "invoice_pdf": None,
-        "issuer": {"type": "self"},
-        "last_finalization_error": None,
-        "latest_revision": None,
-        "lines": lines,
-        "livemode": False,
-        "metadata": {},
-        "next_payment_attempt": None,
-        "number": f"{random_text(8).upper()}-0001",
-        "on_behalf_of": None,
-        "parent": {"quote_details": None, "subscription_details": details, "type": "subscription_details"},
-        "payment_settings": {
-            "default_mandate": None,
-            "payment_method_options": None,
-            "payment_method_types": None,
-        },
-        "period_end": now,
-        "period_start": now,
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "receipt_number": None,
-        "rendering": None,
-        "shipping_cost": None,
-        "shipping_details": None,
-        "starting_balance": 0,
-        "statement_descriptor": None,
-        "status": "paid",
-        "status_details": None,
-        "status_transitions": {
-            "finalized_at": now,
-            "marked_uncollectible_at": None,
-            "paid_at": now,
-            "voided_at": None,
-        },
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "test_clock": None,
-        "total": total,
-        "total_discount_amounts": [],
-        "total_excluding_tax": total,
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
-        "webhooks_delivered_at": now,
-    }
-    account.store.add(invoice, payment_intent=session["payment_intent"])
-    record_event(account, "invoice.paid", invoice)
-    return invoice
-
-
-def _line(invoice: str, item: JsonObject, subscription: JsonObject) -> JsonObject:
-    price, trial = item["price"], subscription["status"] == "trialing"
-    amount = 0 if trial else (price["unit_amount"] or 0) * (item.get("quantity") or 0)
-    details = {
-        "invoice_item": None,
-        "proration": False,
-        "proration_details": {"credited_items": None},
-        "subscription": subscription["id"],
-        "subscription_item": item["id"],
-    }
-    priced = {"price": price["id"], "product": price["product"]}
-    return {
-        "id": new_id("il"),
-        "object": "line_item",
-        "amount": amount,
-        "currency": price["currency"],
-        "description": None,
-        "discount_amounts": [],
-        "discountable": True,
-        "discounts": [],
-        "invoice": invoice,
-        "livemode": False,
-        "metadata": {},
-        "parent": {
-            "invoice_item_details": None,
-            "subscription_item_details": details,
-            "type": "subscription_item_details",
-        },
-        "period": {"end": item["current_period_end"], "start": item["current_period_start"]},
-        "pretax_credit_amounts": [],
-        "pricing": {
-            "price_details": priced,
-            "type": "price_details",
-            "unit_amount_decimal": price["unit_amount_decimal"],
-        },
-        "quantity": item.get("quantity"),
-        "subtotal": amount,
-        "taxes": [],
-    }
+SUBSCRIPTION = "parent.subscription_details.subscription"
 
 
 def retrieve(call: Call) -> JsonObject:
@@ -162,13 +18,90 @@ def retrieve(call: Call) -> JsonObject:
 
 
 def list_invoices(call: Call) -> JsonObject:
-    page = page_of(call.params, equal=given(call.params, "customer", "status"))
-    return listed(call.account.store, "invoice", "/v1/invoices", page)
+    equal = given(call.params, "collection_method", "customer", "status")
+    if "subscription" in call.params:
+        equal[SUBSCRIPTION] = call.params["subscription"]
+    return listed(call.account.store, "invoice", "/v1/invoices", page_of(call.params, equal=equal))
 
 
-STATUS = choice("draft", "open", "paid", "uncollectible", "void")
+def list_lines(call: Call) -> JsonObject:
+    invoice = retrieve(call)
+    return page_within(invoice["lines"]["data"], invoice["lines"]["url"], call.params)
+
+
+def finalize(call: Call) -> JsonObject:
+    invoice = retrieve(call)
+    if invoice["status"] != "draft":
+        message = "This invoice is already finalized, you can't re-finalize a non-draft invoice."
+        raise wrong_state(message)
+    invoice = collecting.finalize(call.account, invoice, call.cause)
+    if invoice["amount_due"] == 0:
+        return collecting.paid(call.account, invoice, call.cause)
+    collecting.intent_for(call.account, invoice, call.cause)
+    return invoice
+
+
+def pay(call: Call) -> JsonObject:
+    """A draft is finalized first. A decline is answered with 402, and leaves the invoice open."""
+    account, invoice = call.account, retrieve(call)
+    if invoice["status"] == "paid":
+        raise wrong_state("Invoice is already paid")
+    if invoice["status"] not in ("draft", "open", "uncollectible"):
+        raise wrong_state(f"This invoice can no longer be paid: its status is {invoice['status']}.")
+    method = call.params.get("payment_method")
+    if method is not None:
+        _check_method(call, method, invoice["customer"])
+    if invoice["status"] == "draft":
+        invoice = collecting.finalize(account, invoice, call.cause)
+    if call.params.get("paid_out_of_band"):
+        collecting.cancel_intent(account, invoice, call.cause)
+        return collecting.paid(account, invoice, call.cause, out_of_band=True)
+    on_session = not call.params.get("off_session", True)
+    attempt = collecting.collect(account, invoice, call.cause, method=method, on_session=on_session)
+    if attempt.failure is not None:
+        raise refused(attempt, stands=True)
+    return attempt.invoice
+
+
+def _check_method(call: Call, id: str, customer: str) -> None:
+    method = call.account.store.get("payment_method", id, "payment_method")
+    if method["customer"] != customer:
+        message = f"The payment method {id} does not belong to the customer {customer}."
+        raise StripeRefusal(400, message, code="resource_missing", param="payment_method")
+
+
+def void(call: Call) -> JsonObject:
+    return collecting.void(call.account, _uncollected(call, "void"), call.cause)
+
+
+def write_off(call: Call) -> JsonObject:
+    return collecting.write_off(call.account, _uncollected(call, "mark uncollectible"), call.cause)
+
+
+def _uncollected(call: Call, what: str) -> JsonObject:
+    invoice = retrieve(call)
+    allowed = ("open", "uncollectible") if what == "void" else ("open",)
+    if invoice["status"] not in allowed:
+        message = f"You can only {what} invoices that are {' or '.join(allowed)}. This invoice is {invoice['status']}."
+        raise wrong_state(message)
+    return invoice
+
+
+LIST = listing(
+    collection_method=choice("charge_automatically", "send_invoice"),
+    created=moment(),
+    customer=text(),
+    status=choice("draft", "open", "paid", "uncollectible", "void"),
+    subscription=text(),
+)
+PAY = record(off_session=boolean(), paid_out_of_band=boolean(), payment_method=text())
 
 ENDPOINTS = (
-    Endpoint("GET", "/v1/invoices", list_invoices, listing(created=moment(), customer=text(), status=STATUS)),
+    Endpoint("GET", "/v1/invoices", list_invoices, LIST),
     Endpoint("GET", "/v1/invoices/{id}", retrieve, record()),
+    Endpoint("GET", "/v1/invoices/{id}/lines", list_lines, listing()),
+    Endpoint("POST", "/v1/invoices/{id}/finalize", finalize, record(auto_advance=boolean())),
+    Endpoint("POST", "/v1/invoices/{id}/pay", pay, PAY),
+    Endpoint("POST", "/v1/invoices/{id}/void", void, record()),
+    Endpoint("POST", "/v1/invoices/{id}/mark_uncollectible", write_off, record()),
 )

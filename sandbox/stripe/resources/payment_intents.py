@@ -50,7 +50,7 @@ def make(account: Account, parameters: Mapping[str, Any], cause: Cause = STRIPE_
         "capture_method": "automatic_async",
         "client_secret": f"{id}_secret_{random_text(25)}",
         "confirmation_method": "automatic",
-        "created": account.clock.second(),
+        "created": int(account.clock.wall()),  # A payment intent does not go by a test clock.
         "currency": parameters["currency"],
         "customer": parameters.get("customer"),
         "customer_account": None,
@@ -216,6 +216,9 @@ def cancel(call: Call) -> JsonObject:
         raise wrong_state(message, "payment_intent_unexpected_state", payment_intent=intent)
     if "session" in call.account.store.hidden(intent["id"]) and intent["status"] != "requires_capture":
         message = "You cannot cancel the PaymentIntent of a Checkout Session. Expire the Checkout Session instead."
+        raise wrong_state(message, "payment_intent_unexpected_state", payment_intent=intent)
+    if "invoice" in call.account.store.hidden(intent["id"]):
+        message = "You cannot cancel PaymentIntents created by invoices. Void the invoice instead."
         raise wrong_state(message, "payment_intent_unexpected_state", payment_intent=intent)
     return end(call.account, intent, call.params.get("cancellation_reason"), call.cause)
 

@@ -67,6 +67,28 @@ class LookAlike:
         """How many checkout sessions there are, opened by whomever."""
         return int((await self.http.get("/sandbox/counts")).json()["checkout_sessions"])
 
+    async def advance(self, seconds: float = 0, *, days: float = 0) -> None:
+        """Move the account's clock; what is due on the way has happened afterwards."""
+        await self.control("clock/advance", seconds=seconds + days * 86400)
+
+    async def subscribe(
+        self, price: str = "price_pro_monthly", card_number: str = "4242424242424242", **parameters: Any
+    ) -> stripe.Subscription:
+        """A subscription, as it stands after its checkout was paid with that card."""
+        session = await self.open(price, mode="subscription", **parameters)
+        await self.pay(session, card_number=card_number)
+        subscription = (await self.session(session.id, "subscription")).subscription
+        assert isinstance(subscription, stripe.Subscription)
+        return subscription
+
+    async def subscription(self, id: str, *expand: str) -> stripe.Subscription:
+        return await self.client.v1.subscriptions.retrieve_async(id, {"expand": list(expand)})
+
+    async def use_card(self, customer: str, subscription: str, token: str) -> None:
+        """From now on that test card pays for the subscription."""
+        method = await self.client.v1.payment_methods.attach_async(token, {"customer": customer})
+        await self.client.v1.subscriptions.update_async(subscription, {"default_payment_method": method.id})
+
     async def pay(self, session: stripe.checkout.Session, /, **told: Any) -> dict[str, Any]:
         return await self.control(f"checkout/{session.id}/pay", **told)
 
@@ -83,14 +105,14 @@ class LookAlike:
         return cast(dict[str, Any], answer.json()["error"])
 
     async def events(self, about: str) -> list[stripe.Event]:
-        """Events that name an object, oldest first, of the last forty."""
+        """Events that name an object, oldest first, of the last hundred."""
         return [stripe.Event.construct_from(event, API_KEY) for event in await self._events(about)]
 
     async def event_types(self, about: str) -> list[str]:
         return [str(event["type"]) for event in await self._events(about)]
 
     async def _events(self, about: str) -> list[dict[str, Any]]:
-        answer = await self.http.get("/v1/events", params={"limit": 40}, auth=(API_KEY, ""))
+        answer = await self.http.get("/v1/events", params={"limit": 100}, auth=(API_KEY, ""))
         return [event for event in reversed(answer.json()["data"]) if about in str(event)]
 
     async def event_types_once(self, about: str, count: int) -> list[str]:

@@ -115,9 +115,9 @@ async def test_what_is_turned_away_at_the_door_is_not_kept(lookalike: LookAlike,
 async def test_a_key_is_forgotten_after_a_day(lookalike: LookAlike) -> None:
     first = await post(lookalike, "day-1")
     try:
-        await lookalike.control("clock", advance_seconds=24 * 3600 - 5)
+        await lookalike.control("clock/advance", seconds=24 * 3600 - 5)
         kept = await post(lookalike, "day-1")
-        await lookalike.control("clock", advance_seconds=10)
+        await lookalike.control("clock/advance", seconds=10)
         forgotten = await post(lookalike, "day-1")
     finally:
         await lookalike.control("clock", offset_seconds=0)

@@ -105,7 +105,7 @@ async def test_events_are_filtered_by_type_and_time(lookalike: LookAlike) -> Non
 async def test_events_older_than_thirty_days_are_not_listed(lookalike: LookAlike) -> None:
     await lookalike.pay(await lookalike.open(), card_number=CARD)
     try:
-        await lookalike.control("clock", advance_seconds=30 * 24 * 3600 + 60)
+        await lookalike.control("clock/advance", seconds=30 * 24 * 3600 + 60)
         listed = await lookalike.client.v1.events.list_async({"type": "charge.succeeded"})
     finally:
         await lookalike.control("clock", offset_seconds=0)

@@ -217,8 +217,12 @@ async def test_a_customer_can_be_made_changed_and_deleted(lookalike: LookAlike) 
     assert changed.metadata is not None
     assert changed.metadata.to_dict() == {"a": "1", "b": "2"}
     assert deleted.deleted
-    with pytest.raises(stripe.InvalidRequestError):
-        await customers.retrieve_async(customer.id)
+    assert (await customers.retrieve_async(customer.id)).to_dict().keys() == {"id", "object", "deleted"}
+    assert customer.id not in [one.id for one in (await customers.list_async({"limit": 100})).data]
+    for call in (customers.delete_async(customer.id), lookalike.open(customer=customer.id)):
+        with pytest.raises(stripe.InvalidRequestError) as refused:
+            await call
+        assert refused.value.code == "resource_missing"
 
 
 async def test_a_guest_pays_without_a_customer_and_a_known_one_keeps_theirs(lookalike: LookAlike) -> None:

@@ -280,7 +280,7 @@ async def test_a_session_expires_at_its_time_and_takes_a_begun_payment_with_it(l
     session = await lookalike.open()
     error = await lookalike.refused_payment(session, card_number="4000000000000002")
     try:
-        await lookalike.control("clock", advance_seconds=24 * 3600 + 1)
+        await lookalike.control("clock/advance", seconds=24 * 3600 + 1)
         await lookalike.event_types_once(session.id, 1)
     finally:
         await lookalike.control("clock", offset_seconds=0)

@@ -81,7 +81,7 @@ async def test_to_another_test_card_a_refund_succeeds_and_then_fails(lookalike: 
     made = await refund(lookalike, charge)
     assert made.status == "succeeded"
     try:
-        await lookalike.control("clock", advance_seconds=601)
+        await lookalike.control("clock/advance", seconds=601)
         types = await lookalike.event_types_once(made.id, 4)
     finally:
         await lookalike.control("clock", offset_seconds=0)
