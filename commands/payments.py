@@ -183,6 +183,7 @@ async def _order(
         quantity=command.quantity,
         recurring=product.recurring,
         metered=product.type is ProductType.METERED,
+        trial_days=product.price.trial_days,
         email=command.email,
         success_url=success_url,
         cancel_url=cancel_url or None,

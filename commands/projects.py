@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 from commands.ports import Context, Decided, EventStore, Receipt, States
@@ -16,7 +16,8 @@ from domain.product import Product, ProductType
 from domain.project import PROJECTS, Key, KeyKind, Project
 from domain.project import keys as project_keys
 from domain.project.errors import ProjectUnknown
-from domain.project.registration import register, update
+from domain.project.events import GRACE_PERIOD_DAYS
+from domain.project.registration import Settings, register, update
 from domain.wallet import Clawback
 from gateways.port import Gateway
 from vault.port import Vault
@@ -51,6 +52,7 @@ class RegisterProject:
     payment_types: Sequence[str] | None = None
     features: Sequence[str] | None = None
     clawback: Clawback = Clawback.REMAINING_ONLY
+    grace_period_days: int = GRACE_PERIOD_DAYS
     success_url: str | None = None
     cancel_url: str | None = None
     webhook_url: str | None = None
@@ -66,6 +68,7 @@ class UpdateProject:
     domain: str | None = None
     default_currency: str | None = None
     clawback: Clawback | None = None
+    grace_period_days: int | None = None
     success_url: str | None = None
     cancel_url: str | None = None
     webhook_url: str | None = None
@@ -132,6 +135,7 @@ async def register_project(
             payment_types=command.payment_types,
             features=command.features,
             clawback=command.clawback,
+            grace_period_days=command.grace_period_days,
         )
         for key, _ in issued.values():
             facts += project_keys.issue_key(None, project_id, key)
@@ -149,13 +153,7 @@ async def update_project(command: UpdateProject, context: Context, store: EventS
         addresses = await vault.open(command.project_id, "addresses", command.project_id) or {}
         sealed = await vault.seal(command.project_id, "addresses", command.project_id, {**addresses, **given})
         await vault.put(sealed)
-    settings = {
-        "name": command.name,
-        "domain": command.domain,
-        "default_currency": command.default_currency,
-        "clawback": command.clawback,
-    }
-    changes = {key: value for key, value in settings.items() if value is not None}
+    changes = _settings(command)
     stream = PROJECTS.at(command.project_id)
 
     def decide(states: States) -> Decided:
@@ -223,6 +221,11 @@ def _keys_shown(issued: Mapping[KeyKind, tuple[Key, str]]) -> dict[str, str]:
     return {f"{kind.value}_key": text for kind, (_, text) in issued.items()}
 
 
+def _settings(command: UpdateProject) -> Settings:
+    stated = {name: getattr(command, name) for name in Settings.__annotations__}
+    return cast(Settings, {name: value for name, value in stated.items() if value is not None})
+
+
 def _addresses(command: RegisterProject | UpdateProject) -> dict[str, str]:
     stated = {
         "success_url": command.success_url,
@@ -264,6 +267,7 @@ def _described(project: Project) -> dict[str, Any]:
         "features": list(project.features),
         "overridden": list(project.overridden),
         "clawback": project.clawback.value,
+        "grace_period_days": project.grace_period_days,
         "products": [_product_described(product) for product in project.products.values()],
         "keys": [{"key_id": key.key_id, "kind": key.kind.value, "hint": key.hint} for key in project.keys.values()],
     }
@@ -278,6 +282,8 @@ def _product_described(product: Product) -> dict[str, Any]:
         "amount": product.price.amount_minor,
         "currency": product.price.currency,
         "interval": product.price.interval,
+        "interval_count": product.price.interval_count,
+        "trial_days": product.price.trial_days,
         "recurring": product.recurring,
         "credits": product.credits,
         "credit_type": product.credit_type,

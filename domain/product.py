@@ -24,12 +24,22 @@ class PaymentType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """A price as the gateway states it. `amount_minor` is per unit and 0 where usage decides (metered)."""
+    """A price as the gateway states it. `amount_minor` is per unit and 0 where usage decides (metered).
+
+    It is paid every `interval_count` intervals: a quarterly price every 3 months. `trial_days` are free at the start.
+    """
 
     price_id: str
     amount_minor: int
     currency: str
     interval: str | None  # day, week, month or year; None for a one-off price
+    interval_count: int = 1
+    trial_days: int = 0
+
+    @property
+    def every(self) -> str:
+        """How often it is paid, in words: `month`, `3 months`."""
+        return f"{self.interval}" if self.interval_count == 1 else f"{self.interval_count} {self.interval}s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

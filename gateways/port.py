@@ -23,6 +23,7 @@ class CheckoutOrder:
     cancel_url: str | None
     expires_at: datetime
     metered: bool = False  # usage decides how much is bought: no quantity is sent
+    trial_days: int = 0  # of a recurring price, before the first charge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

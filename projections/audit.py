@@ -19,7 +19,7 @@ from runtime.postgres import Pool
 from schemas.envelope import Recorded
 
 name = "audit"
-topics = frozenset({"payments", "credits", "projects"})
+topics = frozenset({"payments", "subscriptions", "credits", "projects"})
 stream_prefixes = ("pay_", "wal_", "prj_")
 tables = beside(__file__)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from domain.payment import events as payment
 from domain.project import events as project
+from domain.subscription import events as subscription
 from domain.wallet import events as wallet
 
 EVENTS: Mapping[str, type] = {
@@ -32,6 +33,14 @@ EVENTS: Mapping[str, type] = {
     "credits.restored": wallet.CreditsRestored,
     "credits.frozen": wallet.CreditsFrozen,
     "credits.unfrozen": wallet.CreditsUnfrozen,
+    "subscription.created": subscription.SubscriptionCreated,
+    "subscription.updated": subscription.SubscriptionUpdated,
+    "subscription.renewed": subscription.SubscriptionRenewed,
+    "subscription.payment_failed": subscription.SubscriptionPaymentFailed,
+    "subscription.paused": subscription.SubscriptionPaused,
+    "subscription.resumed": subscription.SubscriptionResumed,
+    "subscription.canceled": subscription.SubscriptionCanceled,
+    "subscription.expired": subscription.SubscriptionExpired,
     "project.registered": project.ProjectRegistered,
     "project.updated": project.ProjectUpdated,
     "project.product_added": project.ProductAdded,
@@ -40,7 +49,12 @@ EVENTS: Mapping[str, type] = {
     "project.key_revoked": project.KeyRevoked,
 }
 
-TOPICS: Mapping[str, str] = {"payment": "payments", "credits": "credits", "project": "projects"}
+TOPICS: Mapping[str, str] = {
+    "payment": "payments",
+    "subscription": "subscriptions",
+    "credits": "credits",
+    "project": "projects",
+}
 
 _NAMES = {cls: name for name, cls in EVENTS.items()}
 

@@ -17,12 +17,21 @@ from api.models.fields import (
     Text,
     Url,
 )
+from domain.project.events import GRACE_PERIOD_DAYS
 from domain.wallet import Clawback
 
 ProductTypeName = Literal[
     "one_time", "subscription", "api_credits", "download_credits", "premium_access", "pro_features", "metered"
 ]
 PaymentTypes = Annotated[list[Literal["one_time", "subscription", "both"]], Field(min_length=1, max_length=2)]
+GracePeriodDays = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=90,
+        description="How many days customers keep access after what they paid for, while a renewal's payment fails.",
+    ),
+]
 Features = Annotated[list[Literal["credits", "metered", "permissions"]], Field(max_length=3)]
 
 ClawbackName = Literal["remaining_only", "allow_debt"]
@@ -83,6 +92,7 @@ class ProjectRequest(RequestModel):
     payment_types: Annotated[PaymentTypes | None, Field(description="Instead of what the products say.")] = None
     features: Annotated[Features | None, Field(description="Instead of what the products say.")] = None
     clawback: Annotated[ClawbackName, _CLAWBACK] = "remaining_only"
+    grace_period_days: GracePeriodDays = GRACE_PERIOD_DAYS
     success_url: Annotated[Url | None, Field(description="Where customers go after paying, unless a payment says.")] = (
         None
     )
@@ -99,6 +109,7 @@ class ProjectChangeRequest(RequestModel):
     domain: Domain | None = None
     default_currency: Currency | None = None
     clawback: Annotated[ClawbackName | None, _CLAWBACK] = None
+    grace_period_days: GracePeriodDays | None = None
     success_url: Url | None = None
     cancel_url: Url | None = None
     webhook_url: Url | None = None
@@ -123,7 +134,9 @@ class ProductAnswer(BaseModel):
     price_id: str
     amount: Annotated[int, Field(description="Per unit, in minor units, as the gateway states it.")]
     currency: str
-    interval: str | None
+    interval: Annotated[str | None, Field(description="day, week, month or year; null for what is paid once.")]
+    interval_count: Annotated[int, Field(description="Paid every so many intervals: a quarterly price every 3 months.")]
+    trial_days: Annotated[int, Field(description="Days at the start for which nothing is charged.")]
     recurring: bool
     credits: int
     credit_type: str
@@ -147,6 +160,7 @@ class ProjectAnswer(BaseModel):
     features: list[str]
     overridden: Annotated[list[str], Field(description="What was stated instead of detected from the products.")]
     clawback: ClawbackName
+    grace_period_days: int
     products: list[ProductAnswer]
     keys: list[KeyAnswer]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from domain.payment.events import PaymentCheckoutOpened, PaymentProcessing, PaymentSucceeded
+from domain.subscription.events import SubscriptionCreated
 
 
 class Ref(NamedTuple):
@@ -23,8 +24,9 @@ def refs(event: object) -> Iterator[Ref]:
             if event.gateway_payment_id:
                 yield Ref("gateway_payment", event.gateway_payment_id)
         case PaymentSucceeded():
-            yield Ref("checkout", event.checkout_id)
+            if event.checkout_id:
+                yield Ref("checkout", event.checkout_id)
             if event.gateway_payment_id:
                 yield Ref("gateway_payment", event.gateway_payment_id)
-            if event.gateway_subscription_id:
-                yield Ref("gateway_subscription", event.gateway_subscription_id)
+        case SubscriptionCreated():
+            yield Ref("gateway_subscription", event.gateway_subscription_id)

@@ -37,7 +37,7 @@ def initiate(
     metadata: Mapping[str, str],
     now: datetime,
 ) -> list[PaymentEvent]:
-    """Note what somebody wants to pay for, before the gateway hears of it."""
+    """Note what somebody wants to pay for, before the gateway hears of it. A trial costs nothing at first."""
     if payment is not None:
         return []
     return [
@@ -51,7 +51,7 @@ def initiate(
             price_id=product.price.price_id,
             quantity=quantity,
             payment_type=product.payment_type.value,
-            amount_minor=product.price.amount_minor * quantity,
+            amount_minor=product.price.amount_minor * quantity if not product.price.trial_days else 0,
             currency=product.price.currency,
             credits=product.credits * quantity,
             credit_type=product.credit_type,

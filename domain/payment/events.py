@@ -7,7 +7,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentInitiated:
-    """Somebody wants to pay, and this is what is expected of them. Nothing was asked of the gateway yet."""
+    """Somebody wants to pay, and this is what is expected of them. Nothing was asked of the gateway yet.
+
+    Or an invoice of a subscription was paid: then these two say which.
+    """
 
     payment_id: str
     project_id: str
@@ -25,6 +28,8 @@ class PaymentInitiated:
     gateway: str
     initiated_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
+    subscription_id: str | None = None
+    invoice_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,10 @@ class PaymentProcessing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentSucceeded:
-    """The gateway has the money. `amount_minor` is what it says; `amount_differs` flags that another sum was expected."""
+    """The gateway has the money. `amount_minor` is what it says; `amount_differs` flags that another sum was expected.
+
+    `checkout_id` is empty where it was paid without a page: an invoice of a subscription.
+    """
 
     payment_id: str
     user_id: str
@@ -68,6 +76,7 @@ class PaymentSucceeded:
     checkout_id: str
     gateway_payment_id: str | None = None
     gateway_subscription_id: str | None = None
+    subscription_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

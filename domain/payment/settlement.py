@@ -21,6 +21,7 @@ def succeed(
     checkout_id: str,
     gateway_payment_id: str | None,
     gateway_subscription_id: str | None,
+    subscription_id: str | None = None,
 ) -> list[PaymentEvent]:
     """Take the money, whatever was thought of this payment before: canceled, expired or failed, money wins."""
     if payment.status is Status.SUCCEEDED:
@@ -36,5 +37,6 @@ def succeed(
             checkout_id=checkout_id,
             gateway_payment_id=gateway_payment_id,
             gateway_subscription_id=gateway_subscription_id,
+            subscription_id=subscription_id,
         )
     ]

@@ -68,6 +68,7 @@ class Payment:
     user_id: str
     customer_id: str
     product_id: str
+    price_id: str
     payment_type: str
     amount_minor: int
     currency: str
@@ -76,6 +77,7 @@ class Payment:
     gateway: str
     initiated_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
+    subscription_id: str | None = None  # what it began, or what it pays for
     checkout_id: str | None = None
     expires_at: datetime | None = None
     gateway_payment_id: str | None = None
@@ -127,8 +129,9 @@ def evolve(payment: Payment | None, event: PaymentEvent) -> Payment:
                 _moved(payment, Status.SUCCEEDED),
                 amount_minor=event.amount_minor,
                 currency=event.currency,
-                checkout_id=event.checkout_id,
+                checkout_id=event.checkout_id or None,
                 gateway_payment_id=event.gateway_payment_id or payment.gateway_payment_id,
+                subscription_id=event.subscription_id or payment.subscription_id,
             )
         case PaymentFailed():
             return _moved(payment, Status.FAILED)
@@ -159,6 +162,7 @@ def _initiated(event: PaymentInitiated) -> Payment:
         user_id=event.user_id,
         customer_id=event.customer_id,
         product_id=event.product_id,
+        price_id=event.price_id,
         payment_type=event.payment_type,
         amount_minor=event.amount_minor,
         currency=event.currency,
@@ -167,6 +171,7 @@ def _initiated(event: PaymentInitiated) -> Payment:
         gateway=event.gateway,
         initiated_at=event.initiated_at,
         metadata=event.metadata,
+        subscription_id=event.subscription_id,
     )
 
 

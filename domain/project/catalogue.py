@@ -55,6 +55,12 @@ def product_for_sale(project: Project, product_id: str, payment_type: str) -> Pr
     return product
 
 
+def product_at(project: Project, price_id: str | None, preferred: str = "") -> Product | None:
+    """What the catalogue sells at a price: of several, the preferred one, else the first. None where it sells nothing."""
+    found = [product for product in project.products.values() if product.price.price_id == price_id]
+    return next((product for product in found if product.product_id == preferred), next(iter(found), None))
+
+
 def check_payment_type(product: Product, payment_type: str) -> None:
     """`auto` follows the product; asking for what it is not is refused."""
     if payment_type != "auto" and PaymentType(payment_type) is not product.payment_type:
@@ -79,4 +85,6 @@ def _stated(fact: type[F], project_id: str, product: Product) -> F:
         credits=product.credits,
         credit_type=product.credit_type,
         permissions=product.permissions,
+        interval_count=product.price.interval_count,
+        trial_days=product.price.trial_days,
     )

@@ -43,7 +43,7 @@ class PriceDoesNotFit(DomainError):
     code = "price_does_not_fit"
 
     def __init__(self, product: Product) -> None:
-        stated = f"every {product.price.interval}" if product.price.interval else "once"
+        stated = f"every {product.price.every}" if product.price.interval else "once"
         declared = "recurring" if product.recurring else "not recurring"
         super().__init__(
             f"Price {product.price.price_id} is charged {stated}, but product {product.product_id!r} of type"

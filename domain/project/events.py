@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from domain.wallet import Clawback
 
+GRACE_PERIOD_DAYS = 3  # where a project never said otherwise; facts from before it could say so mean this
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectRegistered:
@@ -20,6 +22,7 @@ class ProjectRegistered:
     features: tuple[str, ...]
     overridden: tuple[str, ...] = ()
     clawback: str = Clawback.REMAINING_ONLY.value
+    grace_period_days: int = GRACE_PERIOD_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class ProjectUpdated:
     overridden: tuple[str, ...]
     changed: tuple[str, ...]
     clawback: str = Clawback.REMAINING_ONLY.value
+    grace_period_days: int = GRACE_PERIOD_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,8 @@ class ProductAdded:
     credits: int
     credit_type: str
     permissions: tuple[str, ...]
+    interval_count: int = 1
+    trial_days: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,8 @@ class ProductChanged:
     credits: int
     credit_type: str
     permissions: tuple[str, ...]
+    interval_count: int = 1
+    trial_days: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

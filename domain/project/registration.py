@@ -1,12 +1,24 @@
 """A project joins, and changes its settings. What it sells says which payment types and features it needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypedDict
 
 from domain.product import Product, detect_features, detect_payment_types
 from domain.project.catalogue import added, check_products
-from domain.project.events import ProjectEvent, ProjectRegistered, ProjectUpdated
+from domain.project.events import GRACE_PERIOD_DAYS, ProjectEvent, ProjectRegistered, ProjectUpdated
 from domain.project.state import Project
 from domain.wallet import Clawback
+
+
+class Settings(TypedDict, total=False):
+    """What a project may change of itself, as far as it does."""
+
+    name: str
+    domain: str
+    default_currency: str
+    clawback: Clawback
+    grace_period_days: int
 
 
 def register(
@@ -20,6 +32,7 @@ def register(
     payment_types: Sequence[str] | None,
     features: Sequence[str] | None,
     clawback: Clawback = Clawback.REMAINING_ONLY,
+    grace_period_days: int = GRACE_PERIOD_DAYS,
 ) -> list[ProjectEvent]:
     """Join, with everything that is sold from the start. A stated payment type or feature overrides the detected one."""
     if project is not None:
@@ -35,32 +48,28 @@ def register(
         features=detect_features(products) if features is None else tuple(features),
         overridden=tuple(key for key, value in stated.items() if value is not None),
         clawback=clawback.value,
+        grace_period_days=grace_period_days,
     )
     return [registered, *(added(project_id, product) for product in products)]
 
 
-def update(project: Project, settings: Mapping[str, str], addresses_changed: Sequence[str] = ()) -> list[ProjectEvent]:
-    """Change `name`, `domain`, `default_currency` or `clawback`; note that addresses changed, whose values are in the vault."""
-    now = {
-        "name": project.name,
-        "domain": project.domain,
-        "default_currency": project.default_currency,
-        "clawback": project.clawback.value,
-    }
-    changed = [key for key, value in settings.items() if now[key] != value]
+def update(project: Project, settings: Settings, addresses_changed: Sequence[str] = ()) -> list[ProjectEvent]:
+    """Change some settings, and note that addresses changed, whose values stand in the vault."""
+    changed = [name for name, value in settings.items() if getattr(project, name) != value]
     if not changed and not addresses_changed:
         return []
-    now.update(settings)
+    now = replace(project, **settings)
     return [
         ProjectUpdated(
-            project_id=project.project_id,
-            name=now["name"],
-            domain=now["domain"],
-            default_currency=now["default_currency"],
-            payment_types=project.payment_types,
-            features=project.features,
-            overridden=project.overridden,
+            project_id=now.project_id,
+            name=now.name,
+            domain=now.domain,
+            default_currency=now.default_currency,
+            payment_types=now.payment_types,
+            features=now.features,
+            overridden=now.overridden,
             changed=(*changed, *addresses_changed),
-            clawback=now["clawback"],
+            clawback=now.clawback.value,
+            grace_period_days=now.grace_period_days,
         )
     ]

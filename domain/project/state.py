@@ -7,6 +7,7 @@ from typing import assert_never
 
 from domain.product import Price, Product, ProductType
 from domain.project.events import (
+    GRACE_PERIOD_DAYS,
     KeyIssued,
     KeyRevoked,
     ProductAdded,
@@ -44,6 +45,7 @@ class Project:
     features: tuple[str, ...]
     overridden: tuple[str, ...]
     clawback: Clawback = Clawback.REMAINING_ONLY
+    grace_period_days: int = GRACE_PERIOD_DAYS  # how long access goes on after what was paid for, while a renewal fails
     products: Mapping[str, Product] = field(default_factory=dict)
     keys: Mapping[str, Key] = field(default_factory=dict)  # by hash
 
@@ -60,6 +62,7 @@ def evolve(project: Project | None, event: ProjectEvent) -> Project:
             features=event.features,
             overridden=event.overridden,
             clawback=Clawback(event.clawback),
+            grace_period_days=event.grace_period_days,
         )
     assert project is not None, "a project starts with project.registered"
     match event:
@@ -73,6 +76,7 @@ def evolve(project: Project | None, event: ProjectEvent) -> Project:
                 features=event.features,
                 overridden=event.overridden,
                 clawback=Clawback(event.clawback),
+                grace_period_days=event.grace_period_days,
             )
         case ProductAdded() | ProductChanged():
             return replace(project, products={**project.products, event.product_id: _product(event)})
@@ -92,7 +96,12 @@ def _product(event: ProductAdded | ProductChanged) -> Product:
         name=event.name,
         type=ProductType(event.product_type),
         price=Price(
-            price_id=event.price_id, amount_minor=event.amount_minor, currency=event.currency, interval=event.interval
+            price_id=event.price_id,
+            amount_minor=event.amount_minor,
+            currency=event.currency,
+            interval=event.interval,
+            interval_count=event.interval_count,
+            trial_days=event.trial_days,
         ),
         recurring=event.recurring,
         credits=event.credits,

@@ -35,6 +35,8 @@ def _params(order: CheckoutOrder) -> SessionCreateParams:
     }
     if order.recurring:
         params["subscription_data"] = {"metadata": told}
+        if order.trial_days:  # Said in so many words: a page does not take over what only the price says.
+            params["subscription_data"]["trial_period_days"] = order.trial_days
     else:
         params["payment_intent_data"] = {"metadata": told}
     if order.cancel_url is not None:

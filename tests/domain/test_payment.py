@@ -1,5 +1,6 @@
 """The life of a payment, decision by decision."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 
@@ -21,6 +22,7 @@ from domain.payment import (
     PaymentUnconfirmed,
     Status,
     checkout,
+    invoicing,
     settlement,
 )
 from domain.payment.errors import (
@@ -30,7 +32,7 @@ from domain.payment.errors import (
     PaymentEnded,
     PaymentNotCancelable,
 )
-from tests.samples import EBOOK, initiated, succeeded
+from tests.samples import EBOOK, PRO, initiated, succeeded
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 INITIATED = initiated("pay_1")
@@ -77,6 +79,55 @@ def test_what_is_initiated_carries_the_whole_order() -> None:
     (initiated,) = facts
     assert isinstance(initiated, PaymentInitiated)
     assert (initiated.amount_minor, initiated.quantity, initiated.metadata) == (89_97, 3, {"cart": "7"})
+
+
+def test_a_trial_is_expected_to_cost_nothing_at_first() -> None:
+    (initiated,) = checkout.initiate(
+        None,
+        payment_id="pay_1",
+        project_id="prj_1",
+        user_id="u1",
+        product=replace(PRO, price=replace(PRO.price, trial_days=14)),
+        quantity=2,
+        gateway="stripe",
+        metadata={},
+        now=NOW,
+    )
+
+    assert isinstance(initiated, PaymentInitiated)
+    assert initiated.amount_minor == 0
+
+
+def pay_for_a_month(payment: Payment | None) -> list[PaymentEvent]:
+    return invoicing.pay_invoice(
+        payment,
+        project_id="prj_1",
+        user_id="u1",
+        customer_id="cus_u1",
+        subscription_id="sub_1",
+        invoice_id="in_2",
+        product_id="pro",
+        product_type="pro_features",
+        price_id="price_pro_monthly",
+        quantity=1,
+        amount_minor=20_00,
+        currency="usd",
+        credits=100,
+        credit_type="api",
+        gateway="stripe",
+        gateway_payment_id="pi_2",
+        gateway_subscription_id="sub_at_stripe",
+        issued_at=NOW,
+    )
+
+
+def test_an_invoice_that_was_paid_is_a_payment_of_its_own() -> None:
+    payment = given(*pay_for_a_month(None))
+
+    assert payment.payment_id == invoicing.payment_id_of("stripe", "in_2")
+    assert (payment.status, payment.subscription_id, payment.checkout_id) == (Status.SUCCEEDED, "sub_1", None)
+    assert (payment.refundable_minor, payment.gateway_payment_id) == (20_00, "pi_2")
+    assert pay_for_a_month(payment) == []
 
 
 def test_a_payment_is_initiated_once() -> None:

@@ -38,6 +38,7 @@ def registered(*products: Product, keys: tuple[Key, ...] = (SECRET, PUBLIC)) -> 
         products=products,
         payment_types=None,
         features=None,
+        grace_period_days=3,
     )
     for key in keys:
         facts += issue_key(None, "prj_1", key)
@@ -75,6 +76,7 @@ def test_what_is_stated_overrides_what_is_detected_and_says_so() -> None:
         products=[EBOOK],
         payment_types=["both"],
         features=None,
+        grace_period_days=3,
     )
 
     assert isinstance(facts[0], ProjectRegistered)
@@ -91,6 +93,7 @@ def test_a_project_joins_once() -> None:
         products=[],
         payment_types=None,
         features=None,
+        grace_period_days=3,
     )
 
     assert facts == []
@@ -154,6 +157,19 @@ def test_settings_change_once_and_name_what_changed() -> None:
     assert update(after, {"name": "The shop"}) == []
 
 
+def test_a_grace_period_is_three_days_until_the_project_says_otherwise() -> None:
+    project = registered()
+    assert project.grace_period_days == 3
+
+    (fact,) = update(project, {"grace_period_days": 14})
+
+    assert isinstance(fact, ProjectUpdated)
+    assert (fact.grace_period_days, fact.changed) == (14, ("grace_period_days",))
+    after = PROJECTS.fold([fact], project)
+    assert after is not None
+    assert (after.name, after.grace_period_days) == ("Shop", 14)
+
+
 def test_a_new_address_is_a_fact_without_the_address() -> None:
     (fact,) = update(registered(), {}, ("success_url",))
 
@@ -165,7 +181,7 @@ def test_what_happens_to_spent_credits_is_a_setting_like_others() -> None:
     project = registered()
     assert project.clawback is Clawback.REMAINING_ONLY
 
-    (fact,) = update(project, {"clawback": "allow_debt"})
+    (fact,) = update(project, {"clawback": Clawback.ALLOW_DEBT})
 
     assert isinstance(fact, ProjectUpdated)
     assert (fact.clawback, fact.changed) == ("allow_debt", ("clawback",))

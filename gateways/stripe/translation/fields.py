@@ -1,6 +1,7 @@
 """Reading fields of Stripe's objects that must be there, and saying which one is not."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 Plain = Mapping[str, Any]  # a Stripe object as its JSON has it
@@ -38,12 +39,39 @@ def whole(source: Plain, name: str) -> int:
     return value
 
 
+def optional_whole(source: Plain, name: str) -> int | None:
+    """A field that holds a whole number from zero up, or is null or left out."""
+    return None if source.get(name) is None else whole(source, name)
+
+
+def moment(source: Plain, name: str) -> datetime:
+    """A field that holds a Unix time in seconds."""
+    try:
+        return datetime.fromtimestamp(whole(source, name), UTC)
+    except (OverflowError, ValueError, OSError) as error:
+        raise ShapeUnknown(source, name) from error
+
+
+def optional_moment(source: Plain, name: str) -> datetime | None:
+    """A field that holds a Unix time in seconds, or is null or left out."""
+    return None if source.get(name) is None else moment(source, name)
+
+
 def optional_object(source: Plain, name: str) -> Plain | None:
     """A field that holds an object, or is null or left out."""
     value = source.get(name)
     if value is not None and not isinstance(value, Mapping):
         raise ShapeUnknown(source, name)
     return value
+
+
+def listed(source: Plain, name: str) -> Sequence[Plain]:
+    """A field that holds a list of Stripe's: the objects in it."""
+    page = source.get(name)
+    data = page.get("data") if isinstance(page, Mapping) else None
+    if not isinstance(data, Sequence) or not all(isinstance(item, Mapping) for item in data):
+        raise ShapeUnknown(source, name)
+    return data
 
 
 def reference(source: Plain, name: str) -> str | None:
@@ -57,12 +85,13 @@ def payment_id(source: Plain) -> str | None:
 
     An invoice has it from its subscription, whose metadata it copies: under `parent` since 2025-03-31, beside it before.
     """
-    invoiced = [_inner(_inner(source, "parent"), "subscription_details"), _inner(source, "subscription_details")]
+    invoiced = [inner(inner(source, "parent"), "subscription_details"), inner(source, "subscription_details")]
     told = [source.get("client_reference_id")]
-    told += [_inner(place, "metadata").get("payment_id") for place in (source, *invoiced)]
+    told += [inner(place, "metadata").get("payment_id") for place in (source, *invoiced)]
     return next((id for id in told if isinstance(id, str) and id.startswith("pay_")), None)
 
 
-def _inner(source: Plain, name: str) -> Plain:
+def inner(source: Plain, name: str) -> Plain:
+    """The object in a field; an empty one where there is none."""
     value = source.get(name)
     return value if isinstance(value, Mapping) else {}

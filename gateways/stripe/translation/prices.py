@@ -3,7 +3,7 @@
 from domain.product import Price
 from gateways.errors import PriceNotFixed
 from gateways.port import ListedPrice
-from gateways.stripe.translation.fields import Plain, ShapeUnknown, optional_object, text, whole
+from gateways.stripe.translation.fields import Plain, ShapeUnknown, optional_object, optional_whole, text, whole
 
 
 def listed(price: Plain) -> ListedPrice:
@@ -18,6 +18,8 @@ def listed(price: Plain) -> ListedPrice:
             amount_minor=_amount_minor(price, recurring),
             currency=text(price, "currency"),
             interval=None if recurring is None else text(recurring, "interval"),
+            interval_count=1 if recurring is None else whole(recurring, "interval_count"),
+            trial_days=0 if recurring is None else optional_whole(recurring, "trial_period_days") or 0,
         ),
         product_name=product.get("name") or text(product, "id"),
         active=price.get("active") is True and product.get("active") is True,

@@ -205,7 +205,6 @@ async def test_the_gateways_ids_lead_to_the_payment(store: EventStore) -> None:
 
     assert await store.find("checkout", "cs_9") == stream.id
     assert await store.find("gateway_payment", "pi_9") == stream.id
-    assert await store.find("gateway_subscription", "sub_of_pi_9") == stream.id
     assert await store.find("checkout", "cs_8") is None
     assert await store.find("gateway_payment", "cs_9") is None
 

@@ -42,6 +42,25 @@ async def test_a_price_that_stripe_does_not_know_is_named(gateway: StripeGateway
     assert repr(price_id) in caught.value.message
 
 
+async def test_a_price_says_how_many_intervals_it_is_paid_for(gateway: StripeGateway, lookalike: LookAlike) -> None:
+    quarterly = await lookalike.client.v1.prices.create_async(
+        {
+            "currency": "usd",
+            "unit_amount": 5500,
+            "recurring": {"interval": "month", "interval_count": 3},
+            "product_data": {"name": "Pro, quarterly"},
+        }
+    )
+
+    price = (await gateway.read_price(quarterly.id)).price
+
+    assert (price.interval, price.interval_count, price.every) == ("month", 3, "3 months")
+
+
+async def test_a_trial_is_a_price_s_own(gateway: StripeGateway) -> None:
+    assert (await gateway.read_price("price_trial_monthly")).price.trial_days == 14
+
+
 async def test_a_price_that_is_no_longer_sold_says_so(gateway: StripeGateway, lookalike: LookAlike) -> None:
     price = await lookalike.client.v1.prices.create_async(
         {"currency": "usd", "unit_amount": 100, "active": False, "product_data": {"name": "Old book"}}
@@ -73,7 +92,7 @@ def price_object(**changes: Any) -> dict[str, Any]:
     return stripe.Price.construct_from(values, None).to_dict(for_json=True)
 
 
-METERED = {"interval": "month", "usage_type": "metered"}
+METERED = {"interval": "month", "interval_count": 1, "usage_type": "metered"}
 
 
 def test_a_metered_price_costs_nothing_beforehand_whatever_its_unit_costs() -> None:
