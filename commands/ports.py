@@ -66,6 +66,16 @@ class Receipt:
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """From `due_at` on, time alone has changed something in a stream, which somebody has still to record."""
+
+    topic: str
+    stream_id: str
+    due_at: datetime
+    project_id: str
+
+
 Decide = Callable[[States], Decided]
 
 
@@ -90,6 +100,14 @@ class EventStore(Protocol):
 
     async def find(self, kind: str, value: str) -> str | None:
         """The stream id that an outside id (`checkout` `cs_…`, `gateway_payment` `pi_…`) belongs to."""
+        ...
+
+    async def due(self, topic: str, now: datetime, limit: int) -> Sequence[Deadline]:
+        """Deadlines of a topic's streams that have come, the longest due first. The facts that set them are recorded."""
+        ...
+
+    async def met(self, deadlines: Sequence[Deadline]) -> None:
+        """What was due there is recorded."""
         ...
 
     async def take_lease(self, command_id: UUID, seconds: float) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from prometheus_client import Counter
 
+from commands.credits import expire_due
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import CommandInProgress, Context, EventStore, StoreUnavailable
@@ -48,13 +49,14 @@ class Reconciler:
     open_requests: OpenRequests
 
     async def reconcile(self, now: datetime, limit: int = 100) -> Mapping[str, int]:
-        """Sweep notices that wait, then ask about what is due. Returns how many ended how."""
+        """Sweep notices that wait, ask about what is due, record what time has ended. Returns how many ended how."""
         swept = await sweep(self.gateway, now, self.store, self.vault, self.open_requests, self.notices, limit)
         outcomes = {f"notice_{outcome}": count for outcome, count in swept.items()}
         for kept in await self.open_requests.due(now, limit):
             outcome = f"{kept.kind}_{await self._resolve(kept, now)}"
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        return outcomes
+        expired = await expire_due(now, ACTOR, self.store)
+        return outcomes | {f"credits_{outcome}": count for outcome, count in expired.items()}
 
     async def purge(self, now: datetime) -> int:
         """Forget what may not be kept any longer. Returns how many sealed records and bodies."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, errors
 
+from commands.ports import Deadline
 from commands.store.outcome import Outcome
 from commands.store.rows import EventRow, Write
 from vault.port import SealedRecord
@@ -61,7 +62,7 @@ async def _run(statement: bytes, connection: AsyncConnection[Any], units: Sequen
 
 
 def parameters(units: Sequence[Unit]) -> Mapping[str, Any]:
-    """The arrays that the statement takes, one entry each per command, fact, outside id and sealed record."""
+    """The arrays that the statement takes, one entry each per command, fact, outside id, deadline and sealed record."""
     writes = [(number, write) for number, unit in enumerate(units) for write in unit]
     return {
         **_commands(writes),
@@ -69,6 +70,7 @@ def parameters(units: Sequence[Unit]) -> Mapping[str, Any]:
         **_refs(
             [(write.context.command_id, *ref, stream) for _, write in writes for ref, stream in write.refs.items()]
         ),
+        **_deadlines([(write.context.command_id, deadline) for _, write in writes for deadline in write.deadlines]),
         **_sealed([(write.context.command_id, record) for _, write in writes for record in write.sealed]),
     }
 
@@ -118,6 +120,15 @@ def _refs(refs: Sequence[tuple[UUID, str, str, str]]) -> dict[str, list[Any]]:
         "ref_kind": [kind for _, kind, _, _ in refs],
         "ref_value": [value for _, _, value, _ in refs],
         "ref_stream": [stream for _, _, _, stream in refs],
+    }
+
+
+def _deadlines(deadlines: Sequence[tuple[UUID, Deadline]]) -> dict[str, list[Any]]:
+    return {
+        "deadline_command_id": [command_id for command_id, _ in deadlines],
+        "deadline_topic": [deadline.topic for _, deadline in deadlines],
+        "deadline_stream": [deadline.stream_id for _, deadline in deadlines],
+        "deadline_due_at": [deadline.due_at for _, deadline in deadlines],
     }
 
 

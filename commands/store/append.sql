@@ -1,6 +1,6 @@
--- Writes commands in one statement: inbox, facts, outbox, outside ids, sealed records. Plain, it writes them all, and a
--- rival who was faster makes it fail on a unique key; with checked.sql in its middle it looks for rivals first.
--- Nothing here but refs and sealed records says ON CONFLICT: it would leave half of a command that spans two streams.
+-- Writes commands in one statement: inbox, facts, outbox, outside ids, deadlines, sealed records. Plain, it writes them
+-- all, and a rival who was faster makes it fail on a unique key; with checked.sql in its middle it looks for rivals first.
+-- Nothing here but refs, deadlines and sealed records says ON CONFLICT: it would leave half of a command over two streams.
 --
 -- The tables are written in one order, each by its key, so that rivals queue up instead of locking each other out: one
 -- with the same command id waits at the inbox, one on the same stream at events, and neither has drawn an ordinal yet.
@@ -56,6 +56,18 @@ into_refs AS (
     ON CONFLICT DO NOTHING
     RETURNING 1
 ),
+into_deadlines AS (
+    INSERT INTO store.deadlines (topic, stream, due_at, project_id)
+    SELECT topic, stream, due_at, project_id
+      FROM unnest(%(deadline_command_id)b::uuid[], %(deadline_topic)b::text[], %(deadline_stream)b::text[],
+                  %(deadline_due_at)b::timestamptz[])
+           AS d (command_id, topic, stream, due_at)
+      JOIN accepted USING (command_id)
+     WHERE (SELECT count(*) FROM into_refs) >= 0
+     ORDER BY topic, due_at, stream
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+),
 into_vault AS (
     INSERT INTO vault.records (owner, kind, id, sealed, expires_at)
     SELECT owner, kind, id, sealed, expires_at
@@ -63,7 +75,7 @@ into_vault AS (
                   %(sealed_id)b::text[], %(sealed_bytes)b::bytea[], %(sealed_expires_at)b::timestamptz[])
            AS s (command_id, owner, kind, id, sealed, expires_at)
       JOIN accepted USING (command_id)
-     WHERE (SELECT count(*) FROM into_refs) >= 0
+     WHERE (SELECT count(*) FROM into_deadlines) >= 0
      ORDER BY kind, id, owner
     ON CONFLICT DO NOTHING
     RETURNING 1

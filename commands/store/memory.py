@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from commands.ports import Context, Decide, Receipt
+from commands.ports import Context, Deadline, Decide, Receipt
 from commands.store.outcome import Outcome
 from commands.store.refs import Ref
 from commands.store.rows import EventRow, Write, decide_on
@@ -19,11 +20,12 @@ E = TypeVar("E")
 
 
 class MemoryStore:
-    """An `EventStore` whose records a test can read: `events`, `rows`, `refs`, `sealed`."""
+    """An `EventStore` whose records a test can read: `events`, `rows`, `refs`, `deadlines`, `sealed`."""
 
     def __init__(self) -> None:
         self.rows: list[EventRow] = []
         self.refs: dict[Ref, str] = {}
+        self.deadlines: set[Deadline] = set()
         self.sealed: dict[tuple[str, str, str], SealedRecord] = {}
         self._inbox: dict[UUID, Outcome] = {}
         self._leases: dict[UUID, float] = {}
@@ -55,6 +57,13 @@ class MemoryStore:
     async def find(self, kind: str, value: str) -> str | None:
         return self.refs.get(Ref(kind, value))
 
+    async def due(self, topic: str, now: datetime, limit: int) -> Sequence[Deadline]:
+        due = [deadline for deadline in self.deadlines if deadline.topic == topic and deadline.due_at <= now]
+        return sorted(due, key=lambda deadline: (deadline.due_at, deadline.stream_id))[:limit]
+
+    async def met(self, deadlines: Sequence[Deadline]) -> None:
+        self.deadlines -= set(deadlines)
+
     async def take_lease(self, command_id: UUID, seconds: float) -> bool:
         now = time.monotonic()
         if command_id not in self._inbox or self._leases.get(command_id, 0.0) > now:
@@ -74,5 +83,6 @@ class MemoryStore:
         self._inbox[write.context.command_id] = write.outcome.as_read()
         self.rows += write.events
         self.refs = {**write.refs, **self.refs}
+        self.deadlines.update(write.deadlines)
         for record in write.sealed:
             self.sealed.setdefault((record.owner, record.kind, record.id), record)

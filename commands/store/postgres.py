@@ -1,10 +1,11 @@
 """The event store in Postgres: what was decided is recorded once, whole, and before anybody is told."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
-from commands.ports import Context, Decide, Receipt
+from commands.ports import Context, Deadline, Decide, Receipt
 from commands.store.announcing import Announcer
 from commands.store.committer import Committer
 from commands.store.connections import Connection, on_connection
@@ -15,6 +16,16 @@ from runtime.postgres import Pool
 
 S = TypeVar("S")
 E = TypeVar("E")
+
+_DUE = """
+    SELECT topic, stream, due_at, project_id FROM store.deadlines
+     WHERE topic = %(topic)s AND due_at <= %(now)s ORDER BY due_at, stream LIMIT %(limit)s
+"""
+_MET = """
+    DELETE FROM store.deadlines d
+     USING unnest(%(topic)s::text[], %(due_at)s::timestamptz[], %(stream)s::text[]) AS m (topic, due_at, stream)
+     WHERE d.topic = m.topic AND d.due_at = m.due_at AND d.stream = m.stream
+"""
 
 AT_ONCE = 400  # Commands to a commit, at most: more of them gain nothing, and make the first wait for the last.
 UNDER_WAY = 2  # Commits at a time: while Postgres writes the one, the other is decided.
@@ -50,6 +61,26 @@ class PostgresStore:
     async def find(self, kind: str, value: str) -> str | None:
         found = await self._row("SELECT stream FROM store.refs WHERE kind = %s AND value = %s", kind, value)
         return found[0] if found else None
+
+    async def due(self, topic: str, now: datetime, limit: int) -> Sequence[Deadline]:
+        async def work(connection: Connection) -> Sequence[Deadline]:
+            rows = await connection.execute(_DUE, {"topic": topic, "now": now, "limit": limit})
+            return [Deadline(*row) async for row in rows]
+
+        return await on_connection(self._pool, work)
+
+    async def met(self, deadlines: Sequence[Deadline]) -> None:
+        async def work(connection: Connection) -> None:
+            await connection.execute(
+                _MET,
+                {
+                    "topic": [deadline.topic for deadline in deadlines],
+                    "due_at": [deadline.due_at for deadline in deadlines],
+                    "stream": [deadline.stream_id for deadline in deadlines],
+                },
+            )
+
+        await on_connection(self._pool, work)
 
     async def take_lease(self, command_id: UUID, seconds: float) -> bool:
         taken = await self._row(

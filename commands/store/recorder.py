@@ -31,11 +31,12 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 from uuid_utils.compat import uuid7
 
-from commands.ports import Context
+from commands.ports import Context, Deadline
 from commands.publisher import numbering
 from commands.store.append import PLAIN, parameters
+from commands.store.deadlines import due_times
 from commands.store.outcome import Outcome
-from commands.store.refs import Ref, refs
+from commands.store.refs import refs
 from commands.store.rows import EventRow, Write
 from schemas import codec, names
 
@@ -149,8 +150,19 @@ class Recorder(ApplicationRecorder):
         events = [self._row(stored) for stored in stored_events]
         versions = {event.stream: event.version for event in events}
         outcome = Outcome(fingerprint=context.fingerprint, answer={}, refusal=None, versions=versions)
-        named: dict[Ref, str] = {ref: row.stream for row in events for ref in refs(_event(row.payload))}
-        return Write(context=context, outcome=outcome, events=events, refs=named, sealed=context.sealed)
+        known = [(row, _event(row.payload)) for row in events]
+        return Write(
+            context=context,
+            outcome=outcome,
+            events=events,
+            refs={ref: row.stream for row, event in known for ref in refs(event)},
+            deadlines=[
+                Deadline(row.topic, row.stream, due_at, context.project_id)
+                for row, event in known
+                for due_at in due_times(event)
+            ],
+            sealed=context.sealed,
+        )
 
     def _row(self, stored: StoredEvent) -> EventRow:
         return EventRow(

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from commands.ports import Context, Decide, Decided, Receipt
+from commands.ports import Context, Deadline, Decide, Decided, Receipt
+from commands.store.deadlines import due_times
 from commands.store.outcome import Outcome
 from commands.store.refs import Ref, refs
 from commands.store.states import Folded, FoldedStreams
@@ -31,7 +32,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """All that one command writes: its outcome, its facts in order, the streams of the outside ids that they name.
+    """All that one command writes: its outcome, its facts in order, the streams of the outside ids and the times they name.
 
     `after` has the streams that get facts as they stand once these are recorded: what cannot be folded is not written. A
     refused command writes its refusal and nothing else; what it would have sealed is not kept.
@@ -41,6 +42,7 @@ class Write:
     outcome: Outcome
     events: Sequence[EventRow] = ()
     refs: Mapping[Ref, str] = field(default_factory=dict)
+    deadlines: Sequence[Deadline] = ()
     sealed: Sequence[SealedRecord] = ()
     after: Mapping[str, Folded] = field(default_factory=dict)
     error: DomainError | None = None
@@ -79,7 +81,13 @@ def _decided(states: FoldedStreams, context: Context, decided: Decided) -> Write
         streams_of_refs.update(dict.fromkeys(refs(event), stream))
     outcome = Outcome(fingerprint=context.fingerprint, answer=decided.answer, refusal=None, versions=versions)
     return Write(
-        context=context, outcome=outcome, events=events, refs=streams_of_refs, sealed=context.sealed, after=after
+        context=context,
+        outcome=outcome,
+        events=events,
+        refs=streams_of_refs,
+        deadlines=list(_deadlines(decided.facts, context.project_id)),
+        sealed=context.sealed,
+        after=after,
     )
 
 
@@ -96,6 +104,13 @@ def event_row(stream: str, version: int, event: object, actor: str) -> EventRow:
         schema_id=schema_id,
         payload=payload,
     )
+
+
+def _deadlines(facts: Sequence[Facts], project_id: str) -> Iterator[Deadline]:
+    for part in facts:
+        for event in part.events:
+            for due_at in due_times(event):
+                yield Deadline(part.stream.kind.topic, part.stream.id, due_at, project_id)
 
 
 def _in_order(facts: Sequence[Facts]) -> Iterator[tuple[str, object]]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from commands.credits import Account, GrantCredits, grant_credits
 from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests, RequestKind
 from commands.payments import payment_id_of
@@ -42,6 +43,21 @@ async def office(database_url: str, gateway: StripeGateway) -> AsyncIterator[Off
         desk = Desk(gateway, store, vault, open_requests)
         yield Office(desk, Reconciler(store, gateway, vault, PostgresNotices(pool), open_requests))
         await store.close()
+
+
+async def test_what_time_alone_ends_is_recorded(office: Office) -> None:
+    store, now = office.desk.store, datetime.now(UTC)
+    account = Account(project_id="prj_shop", user_id="user-1", credit_type="api")
+    gift = GrantCredits(account=account, amount=5, reason="a gift", priority=1, expires_at=now + timedelta(seconds=30))
+    await grant_credits(gift, replace(context(), now=now), store)
+
+    assert await office.reconcile(timedelta(seconds=20)) == {}
+    assert await office.reconcile(timedelta(seconds=31)) == {"credits_expired": 1}
+    assert await office.reconcile(timedelta(seconds=40)) == {}
+
+    wallet = await store.load(account.stream)
+    assert wallet is not None
+    assert wallet.balance == 0
 
 
 async def lost(office: Office, lookalike: LookAlike, fault: str) -> Context:

@@ -2,15 +2,29 @@
 
 import asyncio
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from commands.ports import Decided, EventStore, IdempotencyKeyReused, Receipt, States
+from commands.ports import Deadline, Decided, EventStore, IdempotencyKeyReused, Receipt, States
 from domain.errors import DomainError, Refused
-from tests.commands.store.shopping import context, initiated, opened, pay_in, payment, purchased, succeeded, wallet
+from tests.commands.store.shopping import (
+    NOW,
+    Wallets,
+    context,
+    initiated,
+    opened,
+    pay_in,
+    payment,
+    purchased,
+    succeeded,
+    wallet,
+)
 
 
 class Refusal(DomainError):
@@ -232,3 +246,44 @@ async def test_one_process_at_a_time_holds_the_lease_of_a_command(store: EventSt
 async def test_there_is_no_lease_of_what_was_never_recorded(store: EventStore) -> None:
     assert not await store.take_lease(uuid4(), 60)
     await store.end_lease(uuid4())
+
+
+async def test_a_deadline_that_a_fact_sets_comes_at_its_time_until_it_is_met(store: EventStore) -> None:
+    ends = NOW.replace(microsecond=1)
+    late, early, endless = wallet(), wallet(), wallet()
+
+    def grant(stream: Wallets, **changes: Any) -> Callable[[States], Decided]:
+        return lambda _: Decided([stream.facts(replace(purchased(stream, 5, 5), **changes))], {})
+
+    await store.record(context(), [late], grant(late, expires_at=ends + timedelta(minutes=1)))
+    await store.record(context(), [early], grant(early, expires_at=ends))
+    await store.record(context(), [endless], grant(endless))
+
+    whole = NOW.replace(microsecond=0) + timedelta(seconds=1)
+    expected = Deadline("credits", early.id, whole, "prj_shop")
+    assert await store.due("credits", whole - timedelta(microseconds=1), 10) == []
+    assert await store.due("credits", whole, 10) == [expected]
+    assert await store.due("payments", whole, 10) == []
+    everything = await store.due("credits", whole + timedelta(days=1), 10)
+    assert [deadline.stream_id for deadline in everything] == [early.id, late.id]
+    assert await store.due("credits", whole + timedelta(days=1), 1) == [expected]
+
+    await store.met([expected])
+    assert [deadline.stream_id for deadline in await store.due("credits", whole + timedelta(days=1), 10)] == [late.id]
+
+
+async def test_a_stream_in_which_much_ends_at_once_has_one_deadline(store: EventStore) -> None:
+    stream = wallet()
+    ends = [NOW.replace(microsecond=microsecond) for microsecond in (1, 2, 3)]
+    facts = stream.facts(*(replace(purchased(stream, 5, 5), expires_at=at) for at in ends))
+
+    await store.record(context(), [stream], lambda _: Decided([facts], {}))
+
+    assert len(await store.due("credits", NOW + timedelta(days=1), 10)) == 1
+
+
+async def test_a_refused_command_sets_no_deadline(store: EventStore) -> None:
+    with pytest.raises(Refusal):
+        await store.record(context(), [wallet()], refuse)
+
+    assert await store.due("credits", NOW + timedelta(days=999), 10) == []

@@ -1,0 +1,23 @@
+"""Which moments a fact names at which time alone will change its stream, so that somebody comes then and records it."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from domain.wallet.events import CreditsGranted, CreditsHeld, CreditsPurchased
+
+_SECOND = timedelta(seconds=1)
+
+
+def due_times(event: object) -> Iterator[datetime]:
+    """When somebody should look at this event's stream: in the whole second after which what it began is over."""
+    match event:
+        case CreditsHeld():
+            yield _whole_second(event.expires_at)
+        case CreditsPurchased() | CreditsGranted():
+            if event.expires_at is not None:
+                yield _whole_second(event.expires_at)
+
+
+def _whole_second(moment: datetime) -> datetime:
+    """Rounded up, so that a stream in which much ends has one deadline a second."""
+    return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + _SECOND
