@@ -1,13 +1,14 @@
 """Credits: what every wallet holds, and the ledger of how it came to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 from psycopg import Cursor
 from psycopg.rows import class_row
 
 from domain.wallet import WalletEvent
+from projections.as_of import folded
 from projections.statements import beside, on
 from projections.tables import Table
 from runtime.postgres import Pool
@@ -95,6 +96,13 @@ async def balances(pool: Pool, schema: str, project_id: str, user_id: str) -> Se
     )
     async with pool.connection() as connection, connection.cursor(row_factory=class_row(Balance)) as cursor:
         return await (await cursor.execute(query, [project_id, user_id])).fetchall()
+
+
+async def balances_as_of(pool: Pool, schema: str, project_id: str, user_id: str, position: int) -> Sequence[Balance]:
+    """What a customer held at a position of the log, of those types that they have ever held."""
+    wallets = [balance.wallet_id for balance in await balances(pool, schema, project_id, user_id)]
+    held = await folded(pool, wallets, position, wallet, lambda _, later: later)
+    return [Balance(**{field.name: held[wallet_id][field.name] for field in fields(Balance)}) for wallet_id in held]
 
 
 async def project_totals(pool: Pool, schema: str, project_id: str) -> Sequence[Total]:

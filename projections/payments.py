@@ -26,6 +26,7 @@ from domain.payment import (
     PaymentUnconfirmed,
     Status,
 )
+from projections.as_of import folded
 from projections.generations import LiveGenerations
 from projections.lookups import Coalesced
 from projections.statements import beside, on
@@ -112,6 +113,12 @@ def apply(facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
         said = row(fact)
         rows[fact.stream] = merge(rows[fact.stream], said) if fact.stream in rows else said
     _PAYMENTS.write([rows[key] for key in sorted(rows)], cursor, schema)
+
+
+def shown(said: Said) -> PaymentRow:
+    """The row, once everything is said of it from its first fact on."""
+    columns: Said = {field.name: said.get(field.name) for field in fields(PaymentRow)}
+    return PaymentRow(**columns)
 
 
 def status_after(event_type: str) -> Status | None:
@@ -235,6 +242,12 @@ def by_id(pool: Pool, live: LiveGenerations) -> Coalesced[str, PaymentRow]:
         return await by_ids(pool, await live.schema(name), ids)
 
     return Coalesced(fetch)
+
+
+async def as_of(pool: Pool, payment_id: str, position: int) -> PaymentRow | None:
+    """A payment as it was shown at a position of the log; None where it had not begun."""
+    found = await folded(pool, [payment_id], position, row, merge)
+    return shown(found[payment_id]) if found else None
 
 
 async def page(

@@ -7,12 +7,14 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import cursors
+from api import as_of, cursors
 from api.answers import answer, shown
+from api.as_of import Asked
 from api.authentication import ProjectCaller, a_project, a_project_or_its_page, host_of
 from api.consistency import caught_up, wanted_versions
 from api.errors import CursorInvalid, NotPermitted
 from api.idempotency import context_of, once
+from api.models.as_of import AsOfQuery
 from api.models.payments import (
     CancelRequest,
     PaymentAnswer,
@@ -33,6 +35,7 @@ from domain.payment import PAYMENTS, Payment, Status
 from domain.payment.errors import PaymentUnknown
 from domain.product import PaymentType
 from projections import payments
+from projections.as_of import NotThereYet
 from projections.generations import NotBuilt
 from projections.payments import PaymentRow
 
@@ -66,8 +69,14 @@ async def start(request: Request[State]) -> Response:
 
 
 async def show(request: Request[State]) -> Response:
-    """Show a payment."""
+    """Show a payment.
+
+    With `as_of` it is folded from the log, as it was shown then; `As-Of-Position` says up to which position that is.
+    """
     caller = await a_project(request)
+    if (asked := await as_of.asked(request)) is not None:
+        row = await _row_as_of(request, caller, asked)
+        return as_of.stamped(shown(request, _from_row(row), etag=str(row.version)), asked.position)
     payment, version = await payment_of(request, caller)
     return shown(request, payment, etag=version)
 
@@ -133,6 +142,19 @@ async def payment_of(request: Request[State], caller: ProjectCaller) -> tuple[Pa
             return _from_state(payment), None
     elif row.project_id == caller.project_id:
         return _from_row(row), str(row.version)
+    raise PaymentUnknown(payment_id)
+
+
+async def _row_as_of(request: Request[State], caller: ProjectCaller, asked: Asked) -> PaymentRow:
+    """The payment as it was shown then, if it is the caller's. Raises `NotThereYet`, `PaymentUnknown`."""
+    payment_id = parse_place(PaymentPlace, request).payment_id
+    row = await payments.as_of(request.state["reads"], payment_id, asked.position)
+    if row is None:
+        payment = await request.state["store"].load(PAYMENTS.at(payment_id))
+        if payment is not None and payment.project_id == caller.project_id:
+            raise NotThereYet(f"payment {payment_id}", asked.as_of)
+    elif row.project_id == caller.project_id:
+        return row
     raise PaymentUnknown(payment_id)
 
 
@@ -243,6 +265,7 @@ OPERATIONS = (
         tag="Payments",
         who=("project",),
         place=PaymentPlace,
+        query=AsOfQuery,
         answers={200: PaymentAnswer, 304: None},
         refusals=(404,),
         consistent=True,

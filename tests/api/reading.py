@@ -1,6 +1,6 @@
 """The read side as tests of the API need it: brought up to date at a word, without a broker in between."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from commands.publisher.numbering import number, prepare
@@ -22,9 +22,22 @@ def catch_up(database_url: str) -> None:
                 generation.model.apply(wanted, cursor, generation.schema)
 
 
-def _numbered(connection: Any) -> Sequence[Recorded]:
+def step_by_step(database_url: str) -> Iterator[Recorded]:
+    """Number every fact of the store, command by command, then show them one at a time: each that is yielded is shown."""
+    with folding.connect(database_url, "test") as connection:
+        ensure_live(connection, READ_MODELS)
+        live = load(connection, READ_MODELS, "live")
+        for fact in _numbered(connection, at_once=1):
+            for generation in live:
+                if fact.topic in generation.model.topics:
+                    with connection.transaction(), connection.cursor() as cursor:
+                        generation.model.apply([fact], cursor, generation.schema)
+            yield fact
+
+
+def _numbered(connection: Any, at_once: int = 1000) -> Sequence[Recorded]:
     prepare(connection)
-    while number(connection, 12, 1000):
+    while number(connection, 12, at_once):
         pass
     log = StoreLog(connection)
     log.seek({STORE: 0})

@@ -1,0 +1,93 @@
+"""As-of reads: what a read model showed at some position or time, folded from the log by the read model's own fold."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from domain.errors import DomainError, ErrorType
+from eventlog import history
+from eventlog.history import End
+from runtime.postgres import Pool
+from schemas import times
+from schemas.envelope import Recorded
+
+Row = TypeVar("Row")
+
+AsOf = int | datetime  # A position, or a time with its zone.
+
+
+class AsOfInFuture(DomainError):
+    """Nobody knows what will be shown then."""
+
+    type: ErrorType = "validation_error"
+    code = "as_of_in_future"
+
+    def __init__(self, as_of: AsOf, head: int) -> None:
+        super().__init__(
+            f"{_named(as_of)} is yet to come; the log ends at position {head} now.",
+            param="as_of",
+            details={"head": head},
+        )
+
+
+class AsOfTooEarly(DomainError):
+    """Nothing was recorded by then."""
+
+    type: ErrorType = "validation_error"
+    code = "as_of_too_early"
+
+    def __init__(self, as_of: AsOf) -> None:
+        super().__init__(
+            f"{_named(as_of)} is before the first fact of all, which has position 1; ask for a later one.",
+            param="as_of",
+        )
+
+
+class NotThereYet(DomainError):
+    """It is there now, but was not then."""
+
+    type: ErrorType = "not_found"
+    code = "not_there_yet"
+
+    def __init__(self, what: str, as_of: AsOf) -> None:
+        super().__init__(f"There was no {what} as of {_named(as_of, begins=False)}; it began later.", param="as_of")
+
+
+async def position(pool: Pool, as_of: AsOf) -> int:
+    """The position that is meant: of a time, the last one not numbered later. Raises `AsOfInFuture`, `AsOfTooEarly`."""
+    if isinstance(as_of, datetime):
+        end = await history.end_at(pool, as_of)
+    else:
+        head = await history.head(pool)
+        end = End(as_of, head, as_of > head)
+    return checked(as_of, end)
+
+
+def checked(as_of: AsOf, end: End) -> int:
+    """The position of an end of the log. Raises `AsOfInFuture`, `AsOfTooEarly`."""
+    if end.is_future:
+        raise AsOfInFuture(as_of, end.head)
+    if end.position < 1:
+        raise AsOfTooEarly(as_of)
+    return end.position
+
+
+async def folded(
+    pool: Pool, streams: Sequence[str], up_to: int, row: Callable[[Recorded], Row], merge: Callable[[Row, Row], Row]
+) -> Mapping[str, Row]:
+    """What the facts of each stream come to, up to a position; streams that had not begun are left out.
+
+    `row` is what one fact says, `merge` what an earlier and a later one say together: the read model's fold.
+    """
+    found: dict[str, Row] = {}
+    for stream in streams:
+        async for fact in history.facts(pool, stream, up_to):
+            if fact.event is not None:
+                found[stream] = merge(found[stream], row(fact)) if stream in found else row(fact)
+    return found
+
+
+def _named(as_of: AsOf, *, begins: bool = True) -> str:
+    if isinstance(as_of, datetime):
+        return times.to_text(as_of)
+    return f"{'P' if begins else 'p'}osition {as_of}"
