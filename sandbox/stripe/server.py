@@ -26,6 +26,7 @@ from sandbox.stripe.resources import (
     invoice_items,
     invoice_payments,
     invoices,
+    meters,
     payment_intents,
     payment_methods,
     prices,
@@ -33,6 +34,7 @@ from sandbox.stripe.resources import (
     refunds,
     subscription_items,
     subscriptions,
+    test_clocks,
     webhook_endpoints,
 )
 
@@ -52,6 +54,8 @@ ENDPOINTS = (
     *invoices.ENDPOINTS,
     *invoice_items.ENDPOINTS,
     *invoice_payments.ENDPOINTS,
+    *meters.ENDPOINTS,
+    *test_clocks.ENDPOINTS,
     *events.ENDPOINTS,
     *webhook_endpoints.ENDPOINTS,
 )
@@ -122,6 +126,7 @@ def create_app(settings: Settings) -> Starlette:
 def deeds(account: Account) -> Mapping[str, Callable[[str], None]]:
     """What the agenda can do, by name; each takes the id of its object."""
     return {
+        "arrive_at_time": partial(test_clocks.arrive, account),
         "book_charge": partial(charges.book, account),
         "expire_session": partial(checkout_sessions.expire_when_due, account),
         "give_up_invoice": partial(ending.give_up, account),
