@@ -11,13 +11,14 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from sandbox.stripe import api, catalogue, checkout_page, control
+from sandbox.stripe import api, catalogue, checkout_page, control, pages, portal_page
 from sandbox.stripe.account import Account, Settings
 from sandbox.stripe.billing import ending, turning
 from sandbox.stripe.faults import BreakableProtocol
 from sandbox.stripe.paying import settle_when_due
 from sandbox.stripe.resources import (
     balance_transactions,
+    billing_portal,
     charges,
     checkout_sessions,
     customers,
@@ -54,6 +55,7 @@ ENDPOINTS = (
     *invoices.ENDPOINTS,
     *invoice_items.ENDPOINTS,
     *invoice_payments.ENDPOINTS,
+    *billing_portal.ENDPOINTS,
     *meters.ENDPOINTS,
     *test_clocks.ENDPOINTS,
     *events.ENDPOINTS,
@@ -117,7 +119,13 @@ def create_app(settings: Settings) -> Starlette:
         account.store.close()
 
     return Starlette(
-        routes=[*api.routes(account, ENDPOINTS), *checkout_page.routes(account), *control.routes(account)],
+        routes=[
+            *api.routes(account, ENDPOINTS),
+            *checkout_page.routes(account),
+            *portal_page.routes(account),
+            pages.ASSETS,
+            *control.routes(account),
+        ],
         exception_handlers={404: api.answer_unknown_address, 405: api.answer_unknown_address, 500: api.answer_broken},
         lifespan=lifespan,
     )

@@ -28,6 +28,7 @@ NOT_SENT: dict[type[Any], set[str]] = {
     stripe.InvoiceItem: {"deleted"},
     stripe.InvoicePayment: set(),
     stripe.test_helpers.TestClock: {"deleted"},
+    stripe.billing_portal.Session: set(),
     stripe.billing.Meter: set(),
     stripe.billing.MeterEvent: set(),
     stripe.BalanceTransaction: set(),
@@ -82,6 +83,7 @@ async def test_what_else_belongs_to_a_subscription_is_whole(lookalike: LookAlike
     assert_whole((await v1.invoice_payments.list_async({"invoice": str(subscription.latest_invoice)})).data[0])
     assert_whole((await v1.invoice_items.list_async({"customer": str(subscription.customer)})).data[0])
     assert_whole(await v1.test_helpers.test_clocks.create_async({"frozen_time": 1_800_000_000}))
+    assert_whole(await v1.billing_portal.sessions.create_async({"customer": str(subscription.customer)}))
     assert_whole(await v1.billing.meters.retrieve_async("mtr_calls"))
     assert_whole(await v1.billing.meter_events.create_async(event))
 
