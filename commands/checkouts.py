@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from commands.open_requests import OpenRequest, OpenRequests, to_send
 from commands.ports import Answer, CommandInProgress, Context, Decided, EventStore, Receipt, States
-from domain.errors import Refused
+from commands.refusals import unless_refused, with_refusal
 from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout
 from domain.streams import Stream
 from gateways.errors import GatewayKeyMismatch, GatewayRefused, GatewayUnavailable
@@ -39,7 +39,7 @@ async def open_checkout(
 async def answered(context: Context, store: EventStore) -> Receipt | None:
     """What opening this command's checkout came to before: the receipt, or the gateway's refusal raised again."""
     receipt = await store.receipt(context.step("opened"))
-    return None if receipt is None else _unless_refused(receipt)
+    return None if receipt is None else unless_refused(receipt)
 
 
 async def _ask(
@@ -63,7 +63,7 @@ async def _ask(
     except GatewayRefused as refusal:
         receipt = await _fail(kept, context, store, refusal)
         await open_requests.close(kept.kind, kept.id, context.now)
-        return _unless_refused(receipt)
+        return unless_refused(receipt)
     return await record_opened(kept, opened, context, store, open_requests)
 
 
@@ -101,7 +101,7 @@ async def _fail(kept: OpenRequest, context: Context, store: EventStore, refusal:
 
     def decide(states: States) -> Decided:
         facts = checkout.fail(known(states, stream), code, "the gateway refused to open a checkout")
-        return Decided([stream.facts(*facts)], {"payment_id": kept.stream_id, "refusal": refusal.as_recorded()})
+        return Decided([stream.facts(*facts)], with_refusal({"payment_id": kept.stream_id}, refusal))
 
     return await store.record(context.step("opened"), [stream], decide)
 
@@ -125,10 +125,3 @@ def _answer(payment: Payment, facts: list[PaymentEvent], opened: Checkout | None
         "payment_type": payment.payment_type,
         "status": after(payment, facts).status.value,
     }
-
-
-def _unless_refused(receipt: Receipt) -> Receipt:
-    """A receipt whose answer is that the gateway refused is raised again, each time alike."""
-    if "refusal" not in receipt.answer:
-        return receipt
-    raise Refused(**receipt.answer["refusal"])

@@ -2,9 +2,10 @@
 
 from commands.open_requests import OpenRequests
 from commands.ports import Context, EventStore, Receipt
+from commands.returns import hear_of_refunds
 from commands.settlement import settle
 from gateways.errors import NoticeUnreadable
-from gateways.notices import Irrelevant, Notice, Unreadable
+from gateways.notices import ChargeRefunded, Irrelevant, Notice, RefundUpdated, Unreadable
 from gateways.port import Gateway
 
 
@@ -12,10 +13,12 @@ async def interpret(
     notice: Notice,
     context: Context,
     store: EventStore,
-    gateway: Gateway,  # noqa: ARG001 - for notices that do not say all: the gateway is asked
-    open_requests: OpenRequests,  # noqa: ARG001 - for what is to be asked after from now on
+    gateway: Gateway,
+    open_requests: OpenRequests,
 ) -> Receipt | None:
     """Record what a notice means; None where it means nothing to us.
+
+    Where it does not say all, the gateway is asked; what is to be asked after from now on is put among the open requests.
 
     Raises `NoticeUnmatched`, `NoticeUnreadable`, and `GatewayUnavailable` where the gateway had to be asked.
     """
@@ -24,5 +27,7 @@ async def interpret(
             return None
         case Unreadable():
             raise NoticeUnreadable(notice.reason)
+        case RefundUpdated() | ChargeRefunded():
+            return await hear_of_refunds(notice, context, store, gateway, open_requests)
         case _:
             return await settle(notice, context, store)

@@ -177,9 +177,13 @@ def backoff(attempts: int) -> timedelta:
 
 
 async def _owner(delivery: Delivery, gateway: str, store: EventStore) -> str:
-    if delivery.payment_id is None:
+    """Whose it is: by our payment, which the gateway was told of, or by the gateway's own, which the store knows."""
+    payment_id = delivery.payment_id
+    if payment_id is None and delivery.gateway_payment_id is not None:
+        payment_id = await store.find("gateway_payment", delivery.gateway_payment_id)
+    if payment_id is None:
         return unknown_customers_of(gateway)
-    payment = await store.load(PAYMENTS.at(delivery.payment_id))
+    payment = await store.load(PAYMENTS.at(payment_id))
     return unknown_customers_of(gateway) if payment is None else payment.customer_id
 
 

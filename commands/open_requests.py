@@ -20,6 +20,7 @@ class RequestKind(StrEnum):
     """What is to come of it: how it is asked for again, and when it has ended, is each kind's own."""
 
     CHECKOUT = "checkout"  # by the payment's id
+    REFUND = "refund"  # by our id of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from uuid import UUID, uuid5
 from commands.checkouts import after, answered, known, open_checkout
 from commands.interpretation import interpret
 from commands.open_requests import SEALED_KIND, OpenRequest, OpenRequests, RequestKind
-from commands.ports import Context, Decide, Decided, EventStore, Receipt, States
+from commands.ports import Context, Decided, EventStore, Receipt, States
+from commands.refusals import refusing
 from domain.customer import customer_id
 from domain.errors import DomainError
 from domain.payment import PAYMENTS, checkout
@@ -95,7 +96,7 @@ async def _initiate(
     except (GatewayUnavailable, GatewayRefused):
         raise  # What the gateway says of a price may be different the next time.
     except DomainError as refusal:
-        await store.record(context, [], _refuse(refusal))
+        await store.record(context, [], refusing(refusal))
         raise
     request = gateway.checkout_request(order).decode()
     try:
@@ -220,10 +221,3 @@ async def cancel_payment(
         return Decided([stream.facts(*facts)], {"payment_id": payment.payment_id, "status": status})
 
     return await store.record(context, [stream], decide)
-
-
-def _refuse(refusal: DomainError) -> Decide:
-    def decide(_states: States) -> Decided:
-        raise refusal
-
-    return decide

@@ -13,7 +13,7 @@ from commands.credits import expire_due
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import CommandInProgress, Context, EventStore, StoreUnavailable
-from consumers import open_checkouts
+from consumers import open_checkouts, open_refunds
 from gateways.errors import GatewayUnavailable
 from gateways.port import Gateway
 from runtime import leadership, postgres
@@ -29,11 +29,17 @@ PASS_EVERY_SECONDS = 1.0
 PURGE_EVERY = timedelta(hours=1)
 PURGED_AT_ONCE = 10_000
 
-# Brings an open request closer to its end and says how it stands: `ended` where nothing more is to be asked, `opened`
-# where it set the time to ask again itself.
+# Brings an open request closer to its end, and says how it stands.
 Resolve = Callable[[OpenRequest, Context, EventStore, Gateway, Vault, OpenRequests], Awaitable[str]]
 
-_RESOLVES: Mapping[RequestKind, Resolve] = {RequestKind.CHECKOUT: open_checkouts.resolve}
+_RESOLVES: Mapping[RequestKind, Resolve] = {
+    RequestKind.CHECKOUT: open_checkouts.resolve,
+    RequestKind.REFUND: open_refunds.resolve,
+}
+
+# Words of theirs after which nothing more is to be asked, and after which the time to ask again is set already.
+_OVER = ("ended",)
+_TIMED = ("opened", "pending")
 
 RECONCILED = Counter("tillstream_reconciled", "What the reconciler took up, by how it ended", ["outcome"])
 
@@ -76,9 +82,9 @@ class Reconciler:
         except Exception:
             log.exception("request_not_resolved", kind=kept.kind, id=kept.id, attempts=kept.attempts)
             outcome = "failed"
-        if outcome == "ended":
+        if outcome in _OVER:
             await self.open_requests.close(kept.kind, kept.id, now)
-        elif outcome != "opened":  # Opening set the time to ask again itself.
+        elif outcome not in _TIMED:
             again_at = now + _wait(kept)
             await self.open_requests.postpone(kept.kind, kept.id, again_at, attempts=kept.attempts + 1)
         return outcome

@@ -38,6 +38,13 @@ class CheckoutNotOpen(GatewayRefused):
     code = "checkout_not_open"
 
 
+class RefundNotPossible(GatewayRefused):
+    """The money is gone already, or disputed, or never was that much."""
+
+    type: ErrorType = "conflict"
+    code = "refund_not_possible"
+
+
 class PriceUnknown(GatewayRefused):
     """No such price there."""
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.payment import RefundStatus
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutPaid:
@@ -54,6 +56,32 @@ class AttemptDeclined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundUpdated:
+    """How a refund stands at the gateway, whoever asked for it. The authoritative word on money that goes back."""
+
+    gateway_refund_id: str
+    gateway_payment_id: str | None
+    charge_id: str | None
+    payment_id: str | None  # what the gateway was told: hints, the store decides
+    refund_id: str | None
+    status: RefundStatus  # never `requested`: the gateway has it
+    amount_minor: int
+    currency: str
+    reason: str | None
+    failure_code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeRefunded:
+    """How much of a charge has gone back or is about to, in all. By which refunds, it does not say."""
+
+    charge_id: str
+    gateway_payment_id: str | None
+    payment_id: str | None
+    refunded_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Irrelevant:
     """Nothing that we act on; kept all the same."""
 
@@ -67,7 +95,9 @@ class Unreadable:
 
 CheckoutNotice = CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutExpired | AttemptDeclined
 
-Notice = CheckoutNotice | Irrelevant | Unreadable
+RefundNotice = RefundUpdated | ChargeRefunded
+
+Notice = CheckoutNotice | RefundNotice | Irrelevant | Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,5 +114,6 @@ class Delivery:
     api_version: str
     created_at: datetime
     payment_id: str | None  # whatever the object says of its payment, acted upon or not: whose key seals the body
+    gateway_payment_id: str | None  # the same, in the gateway's words
     body: bytes
     notice: Notice

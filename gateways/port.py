@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.product import Price
-from gateways.notices import Delivery, Notice
+from gateways.notices import Delivery, Notice, RefundUpdated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,18 @@ class Checkout:
     checkout_id: str
     url: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundOrder:
+    """Money of one payment that is to go back. `refund_id` goes along, so that the gateway's refund is known as this one."""
+
+    refund_id: str
+    payment_id: str
+    project_id: str
+    gateway_payment_id: str
+    amount_minor: int
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +75,25 @@ class Gateway(Protocol):
 
     async def expire_checkout(self, checkout_id: str, key: str) -> None:
         """Close the page unpaid. Raises `CheckoutNotOpen` where it is complete or closed already."""
+        ...
+
+    def refund_request(self, order: RefundOrder) -> bytes:
+        """The exact request that would make this refund, API version included. Kept sealed; a retry sends it unchanged."""
+        ...
+
+    async def refund(self, request: bytes, key: str) -> RefundUpdated:
+        """Give money back. The same key and request make one refund for 24 hours (raises `GatewayKeyMismatch` otherwise).
+
+        Raises `RefundNotPossible` where the money is gone already, or disputed.
+        """
+        ...
+
+    async def list_refunds(self, gateway_payment_id: str) -> Sequence[RefundUpdated]:
+        """Every refund of a payment, as each stands now, oldest first: ours, and those made in the gateway's dashboard."""
+        ...
+
+    async def payment_of_charge(self, charge_id: str) -> str | None:
+        """The gateway's id of the payment that a charge was made for; None where there is no such charge."""
         ...
 
     async def read_price(self, price_id: str) -> ListedPrice:

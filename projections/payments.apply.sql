@@ -18,6 +18,8 @@ UPDATE {schema}.payments p
        gateway_subscription_id = coalesce(said.gateway_subscription_id, p.gateway_subscription_id),
        failure_code = coalesce(said.failure_code, p.failure_code),
        decline_code = coalesce(said.decline_code, p.decline_code),
+       refunded_minor = coalesce(said.refunded_minor, p.refunded_minor),
+       reserved_minor = coalesce(said.reserved_minor, p.reserved_minor),
        updated_at = said.updated_at,
        version = said.version,
        position = said.position

@@ -26,6 +26,7 @@ from domain.payment import (
     PaymentUnconfirmed,
     Status,
 )
+from projections import refunds
 from projections.as_of import folded
 from projections.generations import LiveGenerations
 from projections.lookups import Coalesced
@@ -38,7 +39,7 @@ from schemas.names import EVENTS
 name = "payments"
 topics = frozenset({"payments"})
 stream_prefixes = ("pay_",)
-tables = beside(__file__)
+tables = beside(__file__) + refunds.tables
 
 _PAYMENTS = Table(__file__, "payments", merge="apply")
 
@@ -47,7 +48,8 @@ _PAYMENTS = Table(__file__, "payments", merge="apply")
 class PaymentRow:
     """One payment as it stands. `amount_minor` is what the gateway took, once it did; until then what is expected.
 
-    `failure_code` says why it failed, `decline_code` why the last attempt on the open page was declined.
+    `failure_code` says why it failed, `decline_code` why the last attempt on the open page was declined. `refunded_minor` has
+    gone back, `reserved_minor` is set aside for refunds under way.
     """
 
     payment_id: str
@@ -73,6 +75,8 @@ class PaymentRow:
     gateway_subscription_id: str | None
     failure_code: str | None
     decline_code: str | None
+    refunded_minor: int
+    reserved_minor: int
     created_at: datetime
     updated_at: datetime
     version: int
@@ -107,12 +111,13 @@ def merge(earlier: Said, later: Said) -> Said:
 
 
 def apply(facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
-    """Fold facts into one row per payment, and write each once."""
+    """Fold facts into one row per payment and per refund, and write each once."""
     rows: dict[str, Said] = {}
     for fact in facts:
         said = row(fact)
         rows[fact.stream] = merge(rows[fact.stream], said) if fact.stream in rows else said
     _PAYMENTS.write([rows[key] for key in sorted(rows)], cursor, schema)
+    refunds.apply(facts, cursor, schema)
 
 
 def shown(said: Said) -> PaymentRow:
@@ -169,7 +174,7 @@ def _besides_status(event: PaymentEvent) -> Said:
             | PaymentRefundFailed()
             | PaymentRefundCanceled()
         ):
-            return {}
+            return {"refunded_minor": event.refunded_minor_total, "reserved_minor": event.reserved_minor_total}
         case _:
             assert_never(event)
 
@@ -191,6 +196,8 @@ def _initiated(event: PaymentInitiated) -> Said:
         "credits": event.credits,
         "credit_type": event.credit_type,
         "metadata": event.metadata,
+        "refunded_minor": 0,
+        "reserved_minor": 0,
         "created_at": event.initiated_at,
     }
 

@@ -24,6 +24,8 @@ CREATE TABLE payments (
     gateway_subscription_id text,
     failure_code            text,                 -- Why it failed, where it did.
     decline_code            text,                 -- Why the last attempt on the open page was declined.
+    refunded_minor          bigint      NOT NULL, -- What has gone back in refunds.
+    reserved_minor          bigint      NOT NULL, -- What is set aside for refunds under way.
     created_at              timestamptz NOT NULL,
     updated_at              timestamptz NOT NULL,
     version                 integer     NOT NULL,

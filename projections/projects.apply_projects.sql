@@ -13,6 +13,7 @@ UPDATE {schema}.projects p
        payment_types = coalesce(said.payment_types, p.payment_types),
        features = coalesce(said.features, p.features),
        overridden = coalesce(said.overridden, p.overridden),
+       clawback = coalesce(said.clawback, p.clawback),
        updated_at = said.updated_at,
        version = said.version,
        position = said.position

@@ -64,6 +64,7 @@ class ProjectRow:
     payment_types: Sequence[str]
     features: Sequence[str]
     overridden: Sequence[str]
+    clawback: str
     registered_at: datetime
     updated_at: datetime
     version: int
@@ -91,6 +92,7 @@ def project(fact: Recorded) -> Said:
     if isinstance(event, ProjectRegistered | ProjectUpdated):
         said |= {"name": event.name, "domain": event.domain, "default_currency": event.default_currency}
         said |= {"payment_types": event.payment_types, "features": event.features, "overridden": event.overridden}
+        said["clawback"] = event.clawback
     return said
 
 

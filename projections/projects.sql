@@ -6,6 +6,7 @@ CREATE TABLE projects (
     payment_types    jsonb       NOT NULL, -- Lists are kept as JSON: an array of arrays could not be unnested.
     features         jsonb       NOT NULL,
     overridden       jsonb       NOT NULL,
+    clawback         text        NOT NULL, -- What happens to spent credits whose money goes back.
     registered_at    timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
     version          integer     NOT NULL,

@@ -14,9 +14,15 @@ from domain.payment import (
     PaymentFailed,
     PaymentInitiated,
     PaymentProcessing,
+    PaymentRefundCanceled,
+    PaymentRefunded,
+    PaymentRefundFailed,
+    PaymentRefundPending,
+    PaymentRefundRequested,
     PaymentSucceeded,
     PaymentUnconfirmed,
 )
+from domain.payment.events import RefundEvent
 from domain.product import Price, Product, ProductType
 from domain.wallet import CreditsPurchased, wallet_id
 
@@ -114,6 +120,34 @@ def later_events(payment_id: str) -> Sequence[PaymentEvent]:
         PaymentUnconfirmed(payment_id=payment_id, reason="timeout"),
         succeeded(payment_id, gateway_payment_id=None),
         succeeded(payment_id, amount_minor=30_00),
+        *refund_events(payment_id),
+    ]
+
+
+def refund_events(payment_id: str = "pay_1", refund_id: str = "rfd_1") -> Sequence[RefundEvent]:
+    """One of each event of a refund of 5.00 USD, as if there were no other."""
+    known: dict[str, Any] = {
+        "payment_id": payment_id,
+        "refund_id": refund_id,
+        "amount_minor": 5_00,
+        "currency": "usd",
+        "refunded_minor_total": 0,
+        "reserved_minor_total": 0,
+    }
+    under_way = {**known, "reserved_minor_total": 5_00}
+    there: dict[str, Any] = {"gateway_refund_id": f"re_{refund_id}", "reason": "duplicate"}
+    return [
+        PaymentRefundRequested(**under_way, reason="sent twice", metadata={"ticket": "7"}),
+        PaymentRefundPending(**under_way, **there),
+        PaymentRefunded(
+            **{**known, "refunded_minor_total": 5_00},
+            **there,
+            credits_revoked=150,
+            credits_shortfall=16,
+            clawback="remaining_only",
+        ),
+        PaymentRefundFailed(**known, **there, code="declined", was_refunded=True, credits_restored=150),
+        PaymentRefundCanceled(**known, **there),
     ]
 
 

@@ -21,13 +21,16 @@ from api.models.fields import (
     UserId,
     Wanted,
 )
-from domain.payment import Status
+from domain.payment import Refunded, Status
 
 PaymentType = Literal["one_time", "subscription"]
 StatusName = Literal[
     "initiated", "unconfirmed", "checkout_opened", "processing", "canceled", "expired", "failed", "succeeded"
 ]
 assert {status.value for status in Status} == set(StatusName.__args__)  # type: ignore[attr-defined]
+
+RefundedName = Literal["none", "pending", "partial", "full"]
+assert {part.value for part in Refunded} == set(RefundedName.__args__)  # type: ignore[attr-defined]
 
 
 class PaymentRequest(RequestModel):
@@ -122,6 +125,9 @@ class PaymentAnswer(PaymentStatusAnswer):
     expires_at: datetime | None
     failure_code: Annotated[str | None, Field(description="Why it failed for good.")]
     decline_code: Annotated[str | None, Field(description="Why the last attempt on the open page was declined.")]
+    amount_refunded: Annotated[int, Field(description="What has gone back in refunds, in minor units.")]
+    amount_refund_pending: Annotated[int, Field(description="What is set aside for refunds under way.")]
+    refunded: Annotated[RefundedName, Field(description="`pending`: nothing yet, but something is under way.")]
 
 
 class PaymentPage(BaseModel):

@@ -33,6 +33,7 @@ from commands.payments import CancelPayment, StartPayment, cancel_payment, start
 from domain.customer import customer_id
 from domain.payment import PAYMENTS, Payment, Status
 from domain.payment.errors import PaymentUnknown
+from domain.payment.returns import refunded_of
 from domain.product import PaymentType
 from projections import payments
 from projections.as_of import NotThereYet
@@ -135,7 +136,7 @@ async def payment_of(request: Request[State], caller: ProjectCaller) -> tuple[Pa
     version: what was accepted is there. Raises `PaymentUnknown`.
     """
     payment_id = parse_place(PaymentPlace, request).payment_id
-    row = await _row(request, payment_id)
+    row = await row_of(request, payment_id)
     if row is None or row.version < wanted_versions(request).get(payment_id, 0):
         payment = await request.state["store"].load(PAYMENTS.at(payment_id))
         if payment is not None and payment.project_id == caller.project_id:
@@ -158,7 +159,8 @@ async def _row_as_of(request: Request[State], caller: ProjectCaller, asked: Aske
     raise PaymentUnknown(payment_id)
 
 
-async def _row(request: Request[State], payment_id: str) -> PaymentRow | None:
+async def row_of(request: Request[State], payment_id: str) -> PaymentRow | None:
+    """The payment of any project as its read model shows it; None where it does not, yet."""
     try:
         return await request.state["payments"].get(payment_id)
     except NotBuilt:
@@ -208,6 +210,9 @@ def _from_row(row: PaymentRow) -> PaymentAnswer:
         expires_at=row.expires_at,
         failure_code=row.failure_code,
         decline_code=row.decline_code,
+        amount_refunded=row.refunded_minor,
+        amount_refund_pending=row.reserved_minor,
+        refunded=refunded_of(row.amount_minor, row.refunded_minor, row.reserved_minor).value,
         created_at=row.created_at,
         metadata=dict(row.metadata),
     )
@@ -229,6 +234,9 @@ def _from_state(payment: Payment) -> PaymentAnswer:
         expires_at=payment.expires_at,
         failure_code=None,
         decline_code=None,
+        amount_refunded=payment.refunded_minor,
+        amount_refund_pending=payment.reserved_minor,
+        refunded=payment.refunded.value,
         created_at=payment.initiated_at,
         metadata=dict(payment.metadata),
     )

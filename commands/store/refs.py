@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from domain.payment.events import PaymentCheckoutOpened, PaymentProcessing, PaymentSucceeded
+from domain.payment.events import (
+    PaymentCheckoutOpened,
+    PaymentProcessing,
+    PaymentRefundCanceled,
+    PaymentRefunded,
+    PaymentRefundFailed,
+    PaymentRefundPending,
+    PaymentSucceeded,
+)
 from domain.subscription.events import SubscriptionCreated
 
 
@@ -15,7 +23,7 @@ class Ref(NamedTuple):
 
 
 def refs(event: object) -> Iterator[Ref]:
-    """The gateway's ids in this event: its checkout, its payment and its subscription, as far as they are known."""
+    """The gateway's ids in this event, as far as they are known: of its checkout, payment, subscription, refund."""
     match event:
         case PaymentCheckoutOpened():
             yield Ref("checkout", event.checkout_id)
@@ -30,3 +38,6 @@ def refs(event: object) -> Iterator[Ref]:
                 yield Ref("gateway_payment", event.gateway_payment_id)
         case SubscriptionCreated():
             yield Ref("gateway_subscription", event.gateway_subscription_id)
+        case PaymentRefundPending() | PaymentRefunded() | PaymentRefundFailed() | PaymentRefundCanceled():
+            if event.gateway_refund_id:
+                yield Ref("gateway_refund", event.gateway_refund_id)

@@ -17,7 +17,7 @@ from domain.payment.events import (
     PaymentSucceeded,
     PaymentUnconfirmed,
 )
-from domain.payment.returns import Refund, RefundStatus
+from domain.payment.returns import Refund, Refunded, RefundStatus
 from domain.payment.state import PAYMENTS, Payment, Status
 
 __all__ = [
@@ -40,5 +40,6 @@ __all__ = [
     "PaymentUnconfirmed",
     "Refund",
     "RefundStatus",
+    "Refunded",
     "Status",
 ]

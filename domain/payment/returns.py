@@ -32,6 +32,23 @@ class RefundStatus(StrEnum):
         return self.rank < RefundStatus.SUCCEEDED.rank
 
 
+class Refunded(StrEnum):
+    """How much of a payment has gone back. `pending`: nothing yet, but something is under way."""
+
+    NONE = "none"
+    PENDING = "pending"
+    PARTIAL = "partial"
+    FULL = "full"
+
+
+def refunded_of(amount_minor: int, refunded_minor: int, reserved_minor: int) -> Refunded:
+    if refunded_minor >= amount_minor > 0:
+        return Refunded.FULL
+    if refunded_minor > 0:
+        return Refunded.PARTIAL
+    return Refunded.PENDING if reserved_minor > 0 else Refunded.NONE
+
+
 _RANKS = {
     RefundStatus.REQUESTED: 0,
     RefundStatus.PENDING: 1,

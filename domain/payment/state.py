@@ -23,7 +23,7 @@ from domain.payment.events import (
     PaymentSucceeded,
     PaymentUnconfirmed,
 )
-from domain.payment.returns import Refund, RefundStatus, evolve_refund
+from domain.payment.returns import Refund, Refunded, RefundStatus, evolve_refund, refunded_of
 from domain.streams import Kind
 
 
@@ -100,6 +100,10 @@ class Payment:
         if self.status is not Status.SUCCEEDED:
             return 0
         return max(0, self.amount_minor - self.refunded_minor - self.reserved_minor)
+
+    @property
+    def refunded(self) -> Refunded:
+        return refunded_of(self.amount_minor, self.refunded_minor, self.reserved_minor)
 
     def refund_at_gateway(self, gateway_refund_id: str) -> Refund | None:
         """The refund that the gateway knows under this id."""

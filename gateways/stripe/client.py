@@ -10,17 +10,24 @@ from typing import TypeVar
 
 import httpx
 import stripe
-from stripe.params import EventListParams
+from stripe.params import EventListParams, RefundListParams
 from stripe.params.checkout import SessionListParamsCreated
 
-from gateways.errors import CheckoutNotOpen, GatewayKeyMismatch, GatewayRefused, GatewayUnavailable, PriceUnknown
-from gateways.notices import Delivery, Notice
-from gateways.port import Checkout, CheckoutOrder, ListedPrice
-from gateways.stripe import checkout_requests, signatures, webhooks
-from gateways.stripe.checkout_requests import API_VERSION
+from gateways.errors import (
+    CheckoutNotOpen,
+    GatewayKeyMismatch,
+    GatewayRefused,
+    GatewayUnavailable,
+    PriceUnknown,
+    RefundNotPossible,
+)
+from gateways.notices import Delivery, Notice, RefundUpdated
+from gateways.port import Checkout, CheckoutOrder, ListedPrice, RefundOrder
+from gateways.stripe import checkout_requests, refund_requests, requests, signatures, webhooks
 from gateways.stripe.refusals import in_our_words
-from gateways.stripe.translation import checkout_sessions, prices
-from gateways.stripe.translation.fields import Plain, ShapeUnknown, payment_id, text
+from gateways.stripe.requests import API_VERSION
+from gateways.stripe.translation import checkout_sessions, prices, refunds
+from gateways.stripe.translation.fields import Plain, ShapeUnknown, payment_id, reference, text
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 TIMEOUT_SECONDS = 20.0  # For a call with all its retries.
@@ -74,10 +81,10 @@ class StripeGateway:
     # Checkouts.
 
     def checkout_request(self, order: CheckoutOrder) -> bytes:
-        return checkout_requests.written(order)
+        return requests.written(checkout_requests.params(order))
 
     async def open_checkout(self, request: bytes, key: str) -> Checkout:
-        api_version, params = checkout_requests.read(request)
+        api_version, params = requests.read(request)
         with _price_named(params["line_items"][0]["price"]):
             session = await self._ask(
                 self._client.v1.checkout.sessions.create_async(
@@ -126,6 +133,37 @@ class StripeGateway:
             for session in page.data:
                 yield session
             page = await self._ask(page.next_page_async())
+
+    # Refunds.
+
+    def refund_request(self, order: RefundOrder) -> bytes:
+        return requests.written(refund_requests.params(order))
+
+    async def refund(self, request: bytes, key: str) -> RefundUpdated:
+        api_version, params = requests.read(request)
+        with _refund_impossible():
+            refund = await self._ask(
+                self._client.v1.refunds.create_async(params, {"idempotency_key": key, "stripe_version": api_version})
+            )
+        return _read(refunds.as_it_stands, refund)
+
+    async def list_refunds(self, gateway_payment_id: str) -> Sequence[RefundUpdated]:
+        found: list[RefundUpdated] = []
+        wanted: RefundListParams = {"payment_intent": gateway_payment_id, "limit": PAGE}
+        page = await self._ask(self._client.v1.refunds.list_async(wanted))
+        while not page.is_empty:
+            found += [_read(refunds.as_it_stands, refund) for refund in page.data]
+            page = await self._ask(page.next_page_async())
+        return found[::-1]
+
+    async def payment_of_charge(self, charge_id: str) -> str | None:
+        try:
+            charge = await self._ask(self._client.v1.charges.retrieve_async(charge_id))
+        except GatewayRefused as refusal:
+            if _is_unknown(refusal):
+                return None
+            raise
+        return _read(lambda plain: reference(plain, "payment_intent"), charge)
 
     # Prices.
 
@@ -192,6 +230,24 @@ def _price_named(price_id: str) -> Iterator[None]:
     try:
         yield
     except GatewayRefused as refusal:
-        if refusal.details.get("gateway_code") == "resource_missing" or refusal.details.get("gateway_status") == 404:
+        if _is_unknown(refusal):
             raise PriceUnknown(price_id) from None
+        raise
+
+
+def _is_unknown(refusal: GatewayRefused) -> bool:
+    return refusal.details.get("gateway_code") == "resource_missing" or refusal.details.get("gateway_status") == 404
+
+
+@contextmanager
+def _refund_impossible() -> Iterator[None]:
+    """What the state of a charge forbids is no mistake in the request. Stripe says it by code, or of the amount."""
+    try:
+        yield
+    except GatewayKeyMismatch:
+        raise
+    except GatewayRefused as refusal:
+        code, param = refusal.details.get("gateway_code"), refusal.details.get("gateway_param")
+        if code in ("charge_already_refunded", "charge_disputed") or param == "amount":
+            raise RefundNotPossible(refusal.message, details=refusal.details) from None
         raise

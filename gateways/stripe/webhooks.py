@@ -7,7 +7,7 @@ from typing import Any
 
 from gateways.errors import WebhookUnreadable
 from gateways.notices import Delivery, Irrelevant, Notice, Unreadable
-from gateways.stripe.translation import checkout_sessions, payment_intents
+from gateways.stripe.translation import charges, checkout_sessions, payment_intents, refunds
 from gateways.stripe.translation.fields import Plain, ShapeUnknown, optional_text, payment_id, text, whole
 
 _MEANINGS: Mapping[str, Callable[[Plain], Notice]] = {
@@ -16,6 +16,11 @@ _MEANINGS: Mapping[str, Callable[[Plain], Notice]] = {
     "checkout.session.async_payment_failed": checkout_sessions.async_payment_failed,
     "checkout.session.expired": checkout_sessions.expired,
     "payment_intent.payment_failed": payment_intents.payment_failed,
+    "refund.created": refunds.as_it_stands,
+    "refund.updated": refunds.as_it_stands,
+    "refund.failed": refunds.as_it_stands,
+    "charge.refund.updated": refunds.as_it_stands,
+    "charge.refunded": charges.refunded,
 }
 
 TYPES = tuple(_MEANINGS)
@@ -37,6 +42,7 @@ def read(body: bytes) -> Delivery:
             api_version=optional_text(event, "api_version") or "",
             created_at=datetime.fromtimestamp(whole(event, "created"), UTC),
             payment_id=payment_id(subject),
+            gateway_payment_id=_gateway_payment_id(subject),
             body=body,
             notice=_notice(text(event, "type"), subject),
         )
@@ -67,6 +73,13 @@ def _subject(event: Plain) -> Plain:
     if not isinstance(subject, Mapping):
         raise ShapeUnknown(event, "data.object")
     return subject
+
+
+def _gateway_payment_id(subject: Plain) -> str | None:
+    """The payment intent that the object is, or belongs to, if it says so in any way."""
+    named = subject.get("id") if subject.get("object") == "payment_intent" else subject.get("payment_intent")
+    named = named.get("id") if isinstance(named, Mapping) else named
+    return named if isinstance(named, str) and named else None
 
 
 def _notice(event_type: str, subject: Plain) -> Notice:

@@ -213,6 +213,7 @@ def test_a_delivery_has_one_command_per_account_and_mode() -> None:
             api_version="",
             created_at=NOW,
             payment_id=None,
+            gateway_payment_id=None,
             body=b"",
             notice=Irrelevant(),
         )

@@ -11,16 +11,19 @@ from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests, RequestKind
 from commands.payments import payment_id_of
 from commands.ports import Context
+from commands.refunds import refund_id_of
 from commands.store.postgres import PostgresStore
 from consumers.reconciler import Reconciler
-from domain.payment import Status
+from domain.payment import Payment, RefundStatus, Status
 from gateways.stripe.client import StripeGateway
 from runtime import postgres
 from tests.commands.payments import Desk, context, order
+from tests.commands.refunding import PENDING_FIRST, Till
 from tests.sandbox.stripe.lookalike import LookAlike
 from vault.memory import MemoryVault
 
 SESSIONS = "/v1/checkout/sessions"
+REFUNDS = "/v1/refunds"
 LATER = timedelta(minutes=2)
 
 
@@ -204,3 +207,119 @@ async def test_one_payment_that_cannot_be_resolved_does_not_hold_up_the_others(
     await lookalike.http.delete("/sandbox/faults")
 
     assert await office.reconcile() == {"checkout_failed": 1, "checkout_opened": 1}
+
+
+# Refunds.
+
+
+@pytest.fixture
+async def till(office: Office, lookalike: LookAlike) -> Till:
+    return await Till(office.desk, lookalike).open()
+
+
+async def lost_refund(till: Till, lookalike: LookAlike, fault: str) -> tuple[Payment, Context]:
+    """A refund of 4.00 that was asked for while the gateway's answer did not come."""
+    payment, asked = await till.sell(), context()
+    await lookalike.control("faults", kind=fault, path=REFUNDS, method="POST", times=9)
+    receipt = await till.refund(payment, asked, amount_minor=4_00)
+    assert receipt.answer["status"] == "requested"
+    await lookalike.http.delete("/sandbox/faults")
+    return payment, asked
+
+
+async def refunds_there(till: Till, payment: Payment) -> int:
+    return len(await till.desk.gateway.list_refunds(str(payment.gateway_payment_id)))
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "reset_after", "rate_limit", "conflict"])
+async def test_an_unconfirmed_refund_is_made_once_with_the_same_key(
+    office: Office, till: Till, lookalike: LookAlike, fault: str
+) -> None:
+    payment, asked = await lost_refund(till, lookalike, fault)
+
+    assert await office.reconcile() == {"refund_ended": 1}
+
+    assert (await till.now(payment)).refunded_minor == 4_00
+    assert await refunds_there(till, payment) == 1
+    answer = (await till.refund(payment, asked, amount_minor=4_00)).answer
+    assert (answer["status"], answer["credits_revoked"]) == ("succeeded", 400)
+    assert await office.reconcile(timedelta(days=9)) == {"checkout_ended": 1}
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "server_error_after"])
+async def test_after_the_key_s_life_a_refund_is_found_by_our_id(
+    office: Office, till: Till, lookalike: LookAlike, fault: str
+) -> None:
+    payment, _ = await lost_refund(till, lookalike, fault)
+
+    assert (await office.reconcile(timedelta(hours=23, minutes=30)))["refund_found"] == 1
+
+    assert (await till.now(payment)).refunded_minor == 4_00
+    assert await refunds_there(till, payment) == 1
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "server_error"])
+async def test_after_the_key_s_life_a_refund_that_never_was_frees_its_money(
+    office: Office, till: Till, lookalike: LookAlike, fault: str
+) -> None:
+    payment, asked = await lost_refund(till, lookalike, fault)
+
+    assert (await office.reconcile(timedelta(hours=23, minutes=30)))["refund_ended"] == 1
+
+    now = await till.now(payment)
+    assert (now.refundable_minor, now.refunds[refund_id_of(asked.command_id)].failure_code) == (10_00, "not_made")
+    answer = (await till.refund(payment, asked, amount_minor=4_00)).answer
+    assert (answer["status"], answer["failure_code"]) == ("failed", "not_made")
+    assert await refunds_there(till, payment) == 0
+
+
+async def test_a_refund_that_the_gateway_refuses_later_ends(office: Office, till: Till, lookalike: LookAlike) -> None:
+    payment, asked = await lost_refund(till, lookalike, "reset_before")
+    await till.refund_in_dashboard(payment, 10_00)
+
+    assert (await office.reconcile())["refund_ended"] == 1
+
+    now = await till.now(payment)
+    assert (now.refunded_minor, now.reserved_minor) == (10_00, 0)
+    assert now.refunds[refund_id_of(asked.command_id)].status is RefundStatus.FAILED
+
+
+async def test_a_key_that_stands_with_another_request_makes_us_look(
+    office: Office, till: Till, lookalike: LookAlike
+) -> None:
+    """Whoever took our key, the refund is asked for under it no more, and looked for once the key is forgotten."""
+    payment, asked = await till.sell(), context()
+    await lookalike.client.v1.refunds.create_async(
+        {"payment_intent": str(payment.gateway_payment_id), "amount": 1_00},
+        {"idempotency_key": f"tillstream-{asked.command_id}-1"},
+    )
+    assert (await till.refund(payment, asked, amount_minor=4_00)).answer["status"] == "requested"
+
+    assert await office.reconcile() == {"refund_still_unconfirmed": 1}
+    assert (await office.reconcile(timedelta(hours=23, minutes=30)))["refund_ended"] == 1
+
+    now = await till.now(payment)
+    assert (now.reserved_minor, now.refunds[refund_id_of(asked.command_id)].failure_code) == (0, "not_made")
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize(
+    ("outcome", "refunded_minor", "balance"), [("succeed", 4_00, 600), ("fail", 0, 1000), ("cancel", 0, 1000)]
+)
+async def test_a_pending_refund_whose_webhooks_were_lost_is_asked_after_until_it_ends(
+    office: Office, till: Till, outcome: str, refunded_minor: int, balance: int, ours: bool
+) -> None:
+    payment = await till.sell(PENDING_FIRST)
+    if ours:
+        made = str((await till.refund(payment, amount_minor=4_00)).answer["gateway_refund_id"])
+    else:
+        made = await till.refund_in_dashboard(payment, 4_00)
+        await till.hear(made, "refund.created")
+    assert (await office.reconcile(timedelta(hours=2)))["refund_still_open"] == 1
+    await till.settle(made, outcome)
+
+    assert (await office.reconcile(timedelta(hours=9)))["refund_ended"] == 1
+
+    assert (await till.now(payment)).refunded_minor == refunded_minor
+    assert (await till.wallet()).balance == balance
+    assert await office.reconcile(timedelta(days=9)) == {"checkout_ended": 1}, "and nothing of refunds"

@@ -80,6 +80,12 @@ def reference(source: Plain, name: str) -> str | None:
     return text(value, "id") if isinstance(value, Mapping) else optional_text(source, name)
 
 
+def metadata(source: Plain, name: str) -> str | None:
+    """What Stripe was told under this name with the object, if it was text."""
+    told = inner(source, "metadata").get(name)
+    return told if isinstance(told, str) and told else None
+
+
 def payment_id(source: Plain) -> str | None:
     """Our payment's id, as Stripe was told it with the object; None on objects that others made.
 

@@ -16,8 +16,8 @@ from gateways.notices import (
     CheckoutProcessing,
     Notice,
 )
-from gateways.stripe.checkout_requests import API_VERSION
 from gateways.stripe.client import StripeGateway
+from gateways.stripe.requests import API_VERSION
 from gateways.stripe.translation import checkout_sessions
 from gateways.stripe.translation.fields import ShapeUnknown
 from tests.gateways.stripe.orders import new_key, opened, order

@@ -12,9 +12,11 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.payment import RefundStatus
 from gateways.errors import SignatureInvalid, WebhookUnreadable
 from gateways.notices import (
     AttemptDeclined,
+    ChargeRefunded,
     CheckoutExpired,
     CheckoutFailed,
     CheckoutPaid,
@@ -22,6 +24,7 @@ from gateways.notices import (
     Delivery,
     Irrelevant,
     Notice,
+    RefundUpdated,
     Unreadable,
 )
 from gateways.stripe import webhooks
@@ -43,6 +46,19 @@ PAID = CheckoutPaid(
     gateway_payment_id="pi_3Abc",
     gateway_subscription_id=None,
 )
+REFUNDED = RefundUpdated(
+    gateway_refund_id="re_3Abc",
+    gateway_payment_id="pi_3Abc",
+    charge_id="ch_3Abc",
+    payment_id=PAYMENT,
+    refund_id="rfd_5d4c3b2a19087f6e5d4c3b2a19087f6e",
+    status=RefundStatus.SUCCEEDED,
+    amount_minor=1000,
+    currency="usd",
+    reason="requested_by_customer",
+    failure_code=None,
+)
+REFUND_FAILED = replace(REFUNDED, status=RefundStatus.FAILED, failure_code="lost_or_stolen_card")
 MEANINGS: dict[str, Notice] = {
     "checkout.session.completed": PAID,
     "checkout.session.expired": CheckoutExpired(checkout_id=CHECKOUT, payment_id=PAYMENT),
@@ -55,8 +71,20 @@ MEANINGS: dict[str, Notice] = {
     "payment_intent.payment_failed": AttemptDeclined(
         payment_id=PAYMENT, attempt_id="ch_3Abc", code="card_declined", decline_code="insufficient_funds"
     ),
+    "charge.refund.updated": REFUND_FAILED,
+    "charge.refunded": ChargeRefunded(
+        charge_id="ch_3Abc", gateway_payment_id="pi_3Abc", payment_id=PAYMENT, refunded_minor=1000
+    ),
     "invoice.paid": Irrelevant(),
 }
+# Types that the oldest generation does not know.
+LATER_MEANINGS: dict[str, Notice] = {
+    "refund.created": REFUNDED,
+    "refund.updated": REFUNDED,
+    "refund.failed": REFUND_FAILED,
+}
+EVERY_MEANING = [(event_type, version, MEANINGS[event_type]) for event_type in MEANINGS for version in VERSIONS]
+EVERY_MEANING += [(type, version, LATER_MEANINGS[type]) for type in LATER_MEANINGS for version in VERSIONS[1:]]
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -81,24 +109,24 @@ def without(event_type: str, field: str) -> bytes:
 # Three generations.
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("event_type", MEANINGS)
-def test_every_api_generation_means_the_same(event_type: str, version: str) -> None:
+@pytest.mark.parametrize(("event_type", "version", "meaning"), EVERY_MEANING)
+def test_every_api_generation_means_the_same(event_type: str, version: str, meaning: Notice) -> None:
     body = payload(event_type, version)
 
     delivery = webhooks.read(body)
 
-    assert delivery.notice == MEANINGS[event_type]
+    assert delivery.notice == meaning
     assert delivery.payment_id == PAYMENT
     assert (delivery.event_type, delivery.api_version, delivery.body) == (event_type, version, body)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("event_type", MEANINGS)
-def test_an_event_that_went_through_the_sdks_objects_means_the_same(event_type: str, version: str) -> None:
+@pytest.mark.parametrize(("event_type", "version", "meaning"), EVERY_MEANING)
+def test_an_event_that_went_through_the_sdks_objects_means_the_same(
+    event_type: str, version: str, meaning: Notice
+) -> None:
     event = stripe.Event.construct_from(json.loads(payload(event_type, version)), None)
 
-    assert webhooks.read(json.dumps(event.to_dict(for_json=True)).encode()).notice == MEANINGS[event_type]
+    assert webhooks.read(json.dumps(event.to_dict(for_json=True)).encode()).notice == meaning
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -183,6 +211,38 @@ def test_a_decline_without_a_charge_is_told_apart_by_what_was_tried() -> None:
     assert declined_with("pm_1") == declined_with("pm_1") != declined_with("pm_2")
 
 
+# Money that goes back.
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        ("pending", RefundStatus.PENDING),
+        ("requires_action", RefundStatus.PENDING),
+        ("succeeded", RefundStatus.SUCCEEDED),
+        ("failed", RefundStatus.FAILED),
+        ("canceled", RefundStatus.CANCELED),
+    ],
+)
+def test_a_refund_s_status_decides_its_meaning(status: str, meaning: RefundStatus) -> None:
+    assert webhooks.read(changed("refund.updated", status=status)).notice == replace(REFUNDED, status=meaning)
+
+
+def test_a_refund_made_in_the_dashboard_names_the_payment_of_the_gateway_only() -> None:
+    delivery = webhooks.read(changed("refund.created", metadata={}, reason=None))
+
+    assert delivery.notice == replace(REFUNDED, payment_id=None, refund_id=None, reason=None)
+    assert (delivery.payment_id, delivery.gateway_payment_id) == (None, "pi_3Abc")
+
+
+def test_whose_key_seals_the_body_can_be_told_from_what_is_not_acted_upon() -> None:
+    expanded = {"id": "pi_3Abc", "object": "payment_intent"}
+
+    assert webhooks.read(payload("payment_intent.payment_failed")).gateway_payment_id == "pi_3Abc"
+    assert webhooks.read(changed("charge.refunded", payment_intent=expanded)).gateway_payment_id == "pi_3Abc"
+    assert webhooks.read(changed("charge.refunded", payment_intent=17)).gateway_payment_id is None
+
+
 # Shapes that nobody knows.
 
 
@@ -200,6 +260,10 @@ def test_a_decline_without_a_charge_is_told_apart_by_what_was_tried() -> None:
         (changed("checkout.session.completed", currency=""), "currency"),
         (changed("checkout.session.completed", payment_intent=["pi_3Abc"]), "payment_intent"),
         (without("checkout.session.expired", "id"), "id"),
+        (changed("refund.updated", status="on_hold"), "status"),
+        (changed("refund.created", amount=None), "amount"),
+        (without("refund.created", "currency"), "currency"),
+        (without("charge.refunded", "amount_refunded"), "amount_refunded"),
         (without("payment_intent.payment_failed", "last_payment_error"), "last_payment_error"),
         (changed("payment_intent.payment_failed", last_payment_error={}), "type"),
     ],
@@ -259,10 +323,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = sorted(json.loads(payload("checkout.session.completed"))["data"]["object"])
+FIELDS = sorted(
+    {*json.loads(payload("checkout.session.completed"))["data"]["object"], "charge", "amount", "amount_refunded"}
+)
+EVERY_TYPE = sorted({*MEANINGS, *LATER_MEANINGS})
 
 
-@given(event_type=st.sampled_from(sorted(MEANINGS)), field=st.sampled_from(FIELDS), value=JSON)
+@given(event_type=st.sampled_from(EVERY_TYPE), field=st.sampled_from(FIELDS), value=JSON)
 def test_whatever_a_field_holds_the_event_is_kept(event_type: str, field: str, value: Any) -> None:
     assert isinstance(webhooks.read(changed(event_type, **{field: value})), Delivery)
 
