@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.types.string import ByteaBinaryLoader
 
 from schemas import times
@@ -53,11 +53,11 @@ class Numbered(NamedTuple):
         return times.from_text(self.written.recorded_at.decode())
 
 
-def rows(connection: Connection[Any], statement: bytes, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """What a statement finds, with text as UTF-8 bytes: it goes into hashes and headers as it comes from Postgres."""
+def ask(connection: Connection[Any], statement: bytes, parameters: Mapping[str, Any]) -> Cursor[Any]:
+    """Run a statement that finds text as UTF-8 bytes: it goes into hashes and headers as it comes from Postgres."""
     cursor = connection.cursor(binary=True)
     cursor.adapters.register_loader("text", ByteaBinaryLoader)
-    return cursor.execute(statement, parameters, prepare=True).fetchall()
+    return cursor.execute(statement, parameters, prepare=True)
 
 
 def written(row: Row) -> tuple[Written, bytes]:
@@ -67,7 +67,8 @@ def written(row: Row) -> tuple[Written, bytes]:
 
 def read(connection: Connection[Any], after: int, limit: int) -> Sequence[Numbered]:
     """Up to `limit` facts after a position, in order, without a gap among them; empty where there is none."""
-    return list(_chained(connection, rows(connection, _READ, {"after": after, "limit": limit})))
+    found = ask(connection, _READ, {"after": after, "limit": limit}).fetchall()
+    return list(_chained(connection, found))
 
 
 def _chained(connection: Connection[Any], found: Iterable[Row]) -> Iterator[Numbered]:

@@ -15,6 +15,7 @@ from commands.publisher.sending import Sender
 
 CHANNEL = "tillstream_recorded"  # The store notifies it after its commits.
 BATCH = 2_000
+_BATCHES = 2  # A backlog is numbered in commits of so many.
 
 _LOOK_SECONDS = 0.25  # A look without being woken: for what was recorded when nobody could wake us.
 _ANSWER_SECONDS = 0.05  # How long Kafka's answers are waited for before looking elsewhere again.
@@ -48,8 +49,11 @@ class NumberingHalf:
 
     def _number_all(self, ended: Ended) -> None:
         while not ended() and numbering.is_due(self._connection):
-            if numbered := numbering.number(self._connection, self._partitions, BATCH, self._epoch):
+            if numbered := self._number():
                 self._handover.offer(numbered, _ROOM_SECONDS)
+
+    def _number(self) -> Sequence[Numbered]:
+        return numbering.number(self._connection, self._partitions, BATCH, self._epoch, batches=_BATCHES)
 
 
 class SendingHalf:

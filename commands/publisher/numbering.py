@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, Cursor
 
 from commands.publisher import epoch as epochs
 from commands.publisher import facts
@@ -38,22 +38,35 @@ def is_due(connection: Connection[Any]) -> bool:
     return connection.execute("SELECT FROM store.outbox LIMIT 1").fetchone() is not None
 
 
-def number(connection: Connection[Any], partitions: int, limit: int, epoch: int | None = None) -> Sequence[Numbered]:
-    """Number the oldest `limit` facts of the outbox, and the rest of their commands, in one transaction. Empty: none left.
+def number(
+    connection: Connection[Any], partitions: int, limit: int, epoch: int | None = None, *, batches: int = 1
+) -> Sequence[Numbered]:
+    """Number the oldest facts of the outbox in one transaction: so many batches of `limit`, each of whole commands.
 
-    With an `epoch`, only as the publisher of that epoch: raises `epoch.Fenced`. Without one the transaction keeps every
-    publisher out until it ends; that is for a store that numbers its own facts at once.
+    Empty: none left. With an `epoch`, only as the publisher of that epoch: raises `epoch.Fenced`. Without one the
+    transaction keeps every publisher out until it ends; that is for a store that numbers its own facts at once.
     """
+    numbered: list[Numbered] = []
     with epochs.fenced(), connection.pipeline(), connection.transaction():
         _enter(connection, epoch)
         last = connection.execute(_LAST, binary=True)
-        taken = facts.rows(connection, _TAKE, {"limit": limit})
-        if not taken:
-            return ()
-        position, previous_hash = last.fetchone() or (0, GENESIS)
-        numbered = list(_chain(taken, position, previous_hash, partitions))
-        _place(connection, numbered)
+        taken = _take(connection, limit).fetchall()
+        position, hash = last.fetchone() or (0, GENESIS)
+        while taken:
+            batches -= 1
+            ahead = (
+                _take(connection, limit) if batches and len(taken) >= limit else None
+            )  # While we chain, Postgres takes.
+            batch = list(_chain(taken, position, hash, partitions))
+            _place(connection, batch)
+            numbered += batch
+            position, hash = batch[-1].position, batch[-1].hash
+            taken = ahead.fetchall() if ahead else []
     return numbered
+
+
+def _take(connection: Connection[Any], limit: int) -> Cursor[Any]:
+    return facts.ask(connection, _TAKE, {"limit": limit})
 
 
 def _enter(connection: Connection[Any], epoch: int | None) -> None:
@@ -77,10 +90,10 @@ def _place(connection: Connection[Any], numbered: Sequence[Numbered]) -> None:
         _PLACE,
         {
             "first": numbered[0].position,
-            "streams": [fact.stream for fact in numbered],
-            "versions": [fact.version for fact in numbered],
+            "streams": [fact.written.stream.decode() for fact in numbered],
+            "versions": [int(fact.written.version) for fact in numbered],
             "hashes": [fact.hash for fact in numbered],
-            "topics": [fact.topic for fact in numbered],
+            "topics": [fact.written.topic.decode() for fact in numbered],
             "partitions": [fact.partition for fact in numbered],
             "project_ids": [fact.written.project_id.decode() for fact in numbered],
         },

@@ -75,6 +75,11 @@ class Agenda:
         self._store.connection.execute("insert or replace into clock_faces values (?, ?)", (clock, shows))
         self.look_again()
 
+    def something_is_due(self, clock: str, moment: float) -> bool:
+        """Is there anything under a test clock that is due by then?"""
+        sql = "select exists (select 1 from agenda where clock = ? and due <= ?)"
+        return bool(self._store.connection.execute(sql, (clock, moment)).fetchone()[0])
+
     def forget(self, clock: str) -> None:
         """A test clock is gone, and with it what was to happen under it."""
         self._store.connection.execute("delete from agenda where clock = ?", (clock,))

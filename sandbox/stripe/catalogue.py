@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.stripe.account import Account
-from sandbox.stripe.resources import prices, products
+from sandbox.stripe.resources import meters, prices, products
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,23 @@ OFFERS = (
         "API calls",
         "Two cents a call, counted each month",
         2,
-        recurring={**MONTHLY, "usage_type": "metered"},
+        recurring={**MONTHLY, "usage_type": "metered", "meter": "mtr_calls"},
     ),
 )
 
 
+METER: dict[str, Any] = {
+    "id": "mtr_calls",
+    "display_name": "API calls",
+    "event_name": "api_calls",
+    "default_aggregation": {"formula": "sum"},
+}
+
+
 def lay_out(account: Account) -> None:
-    """Put every offer that is not there yet into the account."""
+    """Put the meter and every offer that is not there yet into the account."""
+    if account.store.find(METER["id"]) is None:
+        meters.make(account, METER)
     for offer in OFFERS:
         if account.store.find(offer.price) is None:
             _add(account, offer)

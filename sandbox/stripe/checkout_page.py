@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.templating import Jinja2Templates
+from starlette.routing import Route
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.banks import TEST_IBANS, TEST_ROUTING_NUMBER, TEST_US_ACCOUNTS
 from sandbox.stripe.cards import TEST_CARDS
 from sandbox.stripe.errors import StripeRefusal, card_refused
-from sandbox.stripe.forms import decode
 from sandbox.stripe.means import read_means
 from sandbox.stripe.order import read_order
+from sandbox.stripe.pages import HEADERS, card_fields, read_form, render, way_back
 from sandbox.stripe.parameters import EMAIL
 from sandbox.stripe.paying import authenticate, awaits_authentication, pay
 from sandbox.stripe.resources.payment_methods import known_email, payer_of
 from sandbox.stripe.store import JsonObject
-
-FOLDER = Path(__file__).parent / "page"
-TEMPLATES = Jinja2Templates(directory=FOLDER / "templates")
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
-}
 
 # Which field of the form a refusal is about, by Stripe's name for it.
 FIELDS = {
@@ -46,16 +33,14 @@ FIELDS = {
     "card_number": "card_number",
 }
 SHOWN_AT_ONCE = 5
-LONGEST_FORM_BYTES = 16_384
 
 
-def routes(account: Account) -> list[Route | Mount]:
+def routes(account: Account) -> list[Route]:
     return [
         Route("/c/pay/{id}", _serve(account, show), methods=["GET"]),
         Route("/c/pay/{id}", _serve(account, submit), methods=["POST"]),
         Route("/c/pay/{id}/authenticate", _serve(account, show_step), methods=["GET"]),
         Route("/c/pay/{id}/authenticate", _serve(account, take_step), methods=["POST"]),
-        Mount("/c/assets", StaticFiles(directory=FOLDER / "assets")),
     ]
 
 
@@ -68,7 +53,7 @@ def _serve(account: Account, view: View) -> Callable[[Request], Awaitable[Respon
     async def serve(request: Request) -> Response:
         session = account.store.find(request.path_params["id"])
         if session is None or session["object"] != "checkout.session":
-            return _page(request, "unknown.html", {}, 404)
+            return render(request, "unknown.html", {}, 404)
         return await view(account, request, session)
 
     return serve
@@ -97,7 +82,7 @@ def _hinted(query: Mapping[str, str]) -> dict[str, str]:
 
 
 async def submit(account: Account, request: Request, session: JsonObject) -> Response:
-    typed = await _typed(request)
+    typed = await read_form(request)
     if session["status"] != "open":  # Two clicks, or another window was faster
         return RedirectResponse(request.url.path, 303)
     try:
@@ -110,7 +95,7 @@ async def submit(account: Account, request: Request, session: JsonObject) -> Res
     return _thanks(session)
 
 
-def _pay(account: Account, session: JsonObject, typed: Mapping[str, str]) -> JsonObject:
+def _pay(account: Account, session: JsonObject, typed: dict[str, str]) -> JsonObject:
     if not EMAIL.fullmatch(typed.get("email", "")):
         raise card_refused("Please enter the e-mail address that the receipt goes to.", "email_invalid", param="email")
     means = None
@@ -120,15 +105,13 @@ def _pay(account: Account, session: JsonObject, typed: Mapping[str, str]) -> Jso
     return pay(account, session["id"], means, payer, account.settings.settlement_seconds)
 
 
-def _fields_of(typed: Mapping[str, str]) -> dict[str, str]:
+def _fields_of(typed: dict[str, str]) -> dict[str, str]:
     """The fields of the method that was chosen, each present: what is empty here is an error, not left out."""
     if typed.get("method") == "sepa_debit":
         return {"iban": typed.get("iban") or "-"}
     if typed.get("method") == "us_bank_account":
         return {name: typed.get(name) or "-" for name in ("routing_number", "account_number")}
-    month, _, year = typed.get("expiry", "").replace(" ", "").partition("/")
-    card = {"card_number": typed.get("card_number") or "-", "cvc": typed.get("cvc", "")}
-    return {**card, "exp_month": month or "-", "exp_year": year or "-"}
+    return card_fields(typed)
 
 
 def _form(
@@ -147,14 +130,14 @@ def _form(
         "chosen": filled.get("method", "card"),
         "wrong": FIELDS.get(error.get("param", "")) if error else None,
         "message": error["message"] if error else None,
-        "back": _shop(session["cancel_url"]),
+        "back": way_back(session["cancel_url"]),
         "cards": list(TEST_CARDS.values())[:SHOWN_AT_ONCE],
         "more_cards": list(TEST_CARDS.values())[SHOWN_AT_ONCE:],
         "ibans": list(TEST_IBANS.values()),
         "us_accounts": list(TEST_US_ACCOUNTS.values()),
         "test_routing_number": TEST_ROUTING_NUMBER,
     }
-    return _page(request, "checkout.html", context, 200 if refusal is None else refusal.status)
+    return render(request, "checkout.html", context, 200 if refusal is None else refusal.status)
 
 
 def _offered(session: JsonObject) -> list[str]:
@@ -170,11 +153,11 @@ def _offered(session: JsonObject) -> list[str]:
 async def show_step(account: Account, request: Request, session: JsonObject) -> Response:
     if not awaits_authentication(account, session):
         return RedirectResponse(f"/c/pay/{session['id']}", 303)
-    return _page(request, "authenticate.html", {"order": read_order(account.store, session), "session": session})
+    return render(request, "authenticate.html", {"order": read_order(account.store, session), "session": session})
 
 
 async def take_step(account: Account, request: Request, session: JsonObject) -> Response:
-    typed = await _typed(request)
+    typed = await read_form(request)
     if not awaits_authentication(account, session):
         return RedirectResponse(f"/c/pay/{session['id']}", 303)
     try:
@@ -204,8 +187,8 @@ def success_address(session: JsonObject) -> str:
 def _closed(account: Account, request: Request, session: JsonObject) -> Response:
     paid = session["status"] == "complete"
     link = success_address(session) if paid else session["cancel_url"]
-    context = {"order": read_order(account.store, session), "back": _shop(link), "state": _state(account, session)}
-    return _page(request, "paid.html" if paid else "expired.html", context, 200 if paid else 410)
+    context = {"order": read_order(account.store, session), "back": way_back(link), "state": _state(account, session)}
+    return render(request, "paid.html" if paid else "expired.html", context, 200 if paid else 410)
 
 
 def _state(account: Account, session: JsonObject) -> str:
@@ -214,22 +197,3 @@ def _state(account: Account, session: JsonObject) -> str:
         return "paid" if session["payment_status"] == "paid" else "free"
     intent = account.store.find(session["payment_intent"] or "")
     return "waiting" if intent is not None and intent["status"] == "processing" else "returned"
-
-
-def _shop(address: str | None) -> dict[str, str] | None:
-    """A link back: where it leads, and the host that it names."""
-    return None if address is None else {"address": address, "host": urlsplit(address).hostname or "the shop"}
-
-
-async def _typed(request: Request) -> dict[str, str]:
-    """The form that was sent, trimmed; one that cannot be read counts as empty."""
-    body = await request.body()
-    try:
-        sent: dict[str, Any] = decode(body) if len(body) <= LONGEST_FORM_BYTES else {}
-    except StripeRefusal:
-        sent = {}
-    return {name: value.strip() for name, value in sent.items() if isinstance(value, str)}
-
-
-def _page(request: Request, template: str, context: dict[str, Any], status: int = 200) -> Response:
-    return TEMPLATES.TemplateResponse(request, template, context, status, HEADERS)

@@ -11,13 +11,14 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from sandbox.stripe import api, catalogue, checkout_page, control
+from sandbox.stripe import api, catalogue, checkout_page, control, pages, portal_page
 from sandbox.stripe.account import Account, Settings
 from sandbox.stripe.billing import ending, turning
 from sandbox.stripe.faults import BreakableProtocol
 from sandbox.stripe.paying import settle_when_due
 from sandbox.stripe.resources import (
     balance_transactions,
+    billing_portal,
     charges,
     checkout_sessions,
     customers,
@@ -26,6 +27,7 @@ from sandbox.stripe.resources import (
     invoice_items,
     invoice_payments,
     invoices,
+    meters,
     payment_intents,
     payment_methods,
     prices,
@@ -33,6 +35,7 @@ from sandbox.stripe.resources import (
     refunds,
     subscription_items,
     subscriptions,
+    test_clocks,
     webhook_endpoints,
 )
 
@@ -52,6 +55,9 @@ ENDPOINTS = (
     *invoices.ENDPOINTS,
     *invoice_items.ENDPOINTS,
     *invoice_payments.ENDPOINTS,
+    *billing_portal.ENDPOINTS,
+    *meters.ENDPOINTS,
+    *test_clocks.ENDPOINTS,
     *events.ENDPOINTS,
     *webhook_endpoints.ENDPOINTS,
 )
@@ -113,7 +119,13 @@ def create_app(settings: Settings) -> Starlette:
         account.store.close()
 
     return Starlette(
-        routes=[*api.routes(account, ENDPOINTS), *checkout_page.routes(account), *control.routes(account)],
+        routes=[
+            *api.routes(account, ENDPOINTS),
+            *checkout_page.routes(account),
+            *portal_page.routes(account),
+            pages.ASSETS,
+            *control.routes(account),
+        ],
         exception_handlers={404: api.answer_unknown_address, 405: api.answer_unknown_address, 500: api.answer_broken},
         lifespan=lifespan,
     )
@@ -122,6 +134,7 @@ def create_app(settings: Settings) -> Starlette:
 def deeds(account: Account) -> Mapping[str, Callable[[str], None]]:
     """What the agenda can do, by name; each takes the id of its object."""
     return {
+        "arrive_at_time": partial(test_clocks.arrive, account),
         "book_charge": partial(charges.book, account),
         "expire_session": partial(checkout_sessions.expire_when_due, account),
         "give_up_invoice": partial(ending.give_up, account),

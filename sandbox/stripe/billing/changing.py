@@ -15,6 +15,7 @@ from sandbox.stripe.billing.periods import period_end
 from sandbox.stripe.cards import Decline, declined
 from sandbox.stripe.errors import StripeRefusal, parameter_invalid, parameter_missing
 from sandbox.stripe.parameters import merged
+from sandbox.stripe.resources.events import record_event
 from sandbox.stripe.store import JsonObject
 
 
@@ -291,6 +292,20 @@ def bill_now(account: Account, subscription: JsonObject, bill: Bill) -> JsonObje
         if attempt.failure is not None and behavior == "error_if_incomplete":
             raise refused(attempt, stands=False)
     return account.store.get("subscription", subscription["id"])
+
+
+def resumed(account: Account, subscription: JsonObject, cause: Cause, *, keeps_anchor: bool = False) -> JsonObject:
+    """Out of the pause after a trial: a period begins, and once that is paid the subscription is active."""
+    begun = begun_anew(subscription, subscription["items"]["data"], account.clock.second(), None) | {"status": "paused"}
+    if keeps_anchor:
+        begun["billing_cycle_anchor"] = subscription["billing_cycle_anchor"]
+    lines = [invoices.line_of(account, item) for item in begun["items"]["data"] if not items.is_metered(item["price"])]
+    subscription = bill_now(
+        account, subscription, Bill(changes=begun, lines=lines, said={}, cause=cause, reason="subscription_cycle")
+    )
+    if subscription["status"] != "paused":
+        record_event(account, "customer.subscription.resumed", subscription, cause)
+    return subscription
 
 
 def _wait_for_payment(account: Account, invoice: JsonObject, cause: Cause) -> None:

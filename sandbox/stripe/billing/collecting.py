@@ -108,9 +108,10 @@ def collect(
     """
     if invoice["amount_due"] == 0:
         return Attempt(paid(account, invoice, cause))
+    by_hand = on_session or cause != STRIPE_ITSELF
     intent, means_id = intent_for(account, invoice, cause), method or method_for(account, invoice)
     if means_id is None:
-        return _failed(account, invoice, intent, NO_METHOD, cause)
+        return _failed(account, invoice, intent, NO_METHOD, cause, by_hand)
     means, kept = payment_methods.means_of(account, means_id), account.store.get("payment_method", means_id)
     assert isinstance(means, Card), "only cards are kept for later"
     intent = intent | {"status": "requires_payment_method", "next_action": None}
@@ -118,12 +119,12 @@ def collect(
         page = f"{account.settings.base_url}/i/{invoice['id']}"
         intent = payment_intents.require_action(account, intent, means_id, page)
         invoices.tell(account, invoice, "invoice.payment_action_required", cause=cause)
-        return _failed(account, invoice, intent, AUTHENTICATION_REQUIRED, cause)
+        return _failed(account, invoice, intent, AUTHENTICATION_REQUIRED, cause, by_hand)
     charge = charges.make(account, intent, kept, means)
     if means.behaviour.decline is not None:
         charges.fail(account, charge, means.behaviour.decline)
         intent = payment_intents.fail(account, intent, means.behaviour.decline, kept, charge["id"])
-        return _failed(account, invoice, intent, means.behaviour.decline, cause)
+        return _failed(account, invoice, intent, means.behaviour.decline, cause, by_hand)
     intent = payment_intents.succeed(account, intent, charges.succeed(account, charge))
     return Attempt(paid(account, invoice, cause), intent=intent)
 
@@ -140,12 +141,14 @@ def method_for(account: Account, invoice: JsonObject) -> str | None:
     return own
 
 
-def _failed(account: Account, invoice: JsonObject, intent: JsonObject, why: Decline, cause: Cause) -> Attempt:
-    """Only the first attempt and the automatic ones are counted; after the last of these it is given up."""
-    automatic = cause == STRIPE_ITSELF
-    counted = invoice["attempt_count"] + (1 if automatic or invoice["attempt_count"] == 0 else 0)
+def _failed(
+    account: Account, invoice: JsonObject, intent: JsonObject, why: Decline, cause: Cause, by_hand: bool
+) -> Attempt:
+    """Only the first attempt and those that nobody asked for are counted; after the last of these it is given up."""
+    counts = not by_hand or not invoice["attempted"]
+    counted = invoice["attempt_count"] + (1 if counts else 0)
     changes = {"attempt_count": counted, "attempted": True}
-    if automatic or not invoice["attempted"]:
+    if counts:
         changes["next_payment_attempt"] = _next_attempt(account, invoice, counted)
     invoice = invoices.write(account, invoice, changes, "invoice.updated", cause)
     invoices.tell(account, invoice, "invoice.payment_failed", cause=cause)
@@ -153,7 +156,7 @@ def _failed(account: Account, invoice: JsonObject, intent: JsonObject, why: Decl
     if subscription is not None and subscription["status"] in ("active", "trialing"):
         subscriptions.write(account, subscription, {"status": "past_due"}, cause)
     _write_customer(account, invoice["customer"], cause, delinquent=True)
-    if invoice["next_payment_attempt"] is None and invoice["billing_reason"] != "subscription_create":
+    if counts and invoice["next_payment_attempt"] is None and invoice["billing_reason"] != "subscription_create":
         account.agenda.plan("give_up_invoice", invoice["id"], account.clock.now(), invoice["test_clock"])
     return Attempt(invoice, why, intent)
 

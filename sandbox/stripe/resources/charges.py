@@ -118,7 +118,7 @@ def succeed(account: Account, charge: JsonObject) -> JsonObject:
     }
     account.store.replace(charge)
     record_event(account, "charge.succeeded", charge)
-    account.agenda.plan("book_charge", charge["id"], account.clock.now() + account.settings.booking_seconds)
+    account.agenda.plan("book_charge", charge["id"], account.clock.wall() + account.settings.booking_seconds)
     disputes.plan_for(account, charge)
     return charge
 

@@ -65,7 +65,7 @@ def has_trial(items: list[JsonObject], subscription_data: Mapping[str, Any]) -> 
 
 
 def _make(account: Account, params: Mapping[str, Any], items: list[JsonObject], due: int) -> JsonObject:
-    id, now = new_id("cs_test"), account.clock.second()
+    id, now = new_id("cs_test"), int(account.clock.wall())
     recurring = params["mode"] == "subscription"
     session = {
         "id": id,
@@ -207,7 +207,7 @@ def _refuse_combinations(params: Mapping[str, Any]) -> None:
 def _refuse_expiry(account: Account, params: Mapping[str, Any]) -> None:
     if "expires_at" not in params:
         return
-    life = params["expires_at"] - account.clock.now()
+    life = params["expires_at"] - account.clock.wall()
     if life < LEAST_LIFE_SECONDS - CLOCK_SLACK_SECONDS:
         message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
         raise parameter_invalid(message, "expires_at")

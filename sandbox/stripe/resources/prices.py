@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.api import Call, Endpoint
-from sandbox.stripe.errors import StripeRefusal, parameter_missing
+from sandbox.stripe.errors import StripeRefusal, parameter_invalid, parameter_missing
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.lists import given, listed, page_of
 from sandbox.stripe.money import MAXIMUM
@@ -83,6 +83,7 @@ def product_of(account: Account, parameters: Mapping[str, Any], name: str = "") 
 
 def create(call: Call) -> JsonObject:
     _refuse_taken_lookup_key(call)
+    _refuse_unmetered(call)
     price = make(call.account, call.params, product_of(call.account, call.params), call.params.get("active", True))
     record_event(call.account, "price.created", price, call.cause)
     return price
@@ -94,6 +95,19 @@ def _refuse_taken_lookup_key(call: Call) -> None:
     if taken:
         message = f"A price (`{taken[0]['id']}`) already uses that lookup key."
         raise StripeRefusal(400, message, param="lookup_key")
+
+
+def _refuse_unmetered(call: Call) -> None:
+    """Since 2025-03-31 (basil) use is counted by meters only."""
+    recurring = call.params.get("recurring", {})
+    metered = recurring.get("usage_type") == "metered"
+    if metered and "meter" not in recurring:
+        raise parameter_missing("recurring[meter]")
+    if "meter" in recurring:
+        call.account.store.get("billing.meter", recurring["meter"], "recurring[meter]")
+        if not metered:
+            message = "`meter` can only be set when `usage_type` is `metered`."
+            raise parameter_invalid(message, "recurring[meter]")
 
 
 def retrieve(call: Call) -> JsonObject:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.stripe.api import Call, Endpoint
-from sandbox.stripe.billing import collecting, ending, items
+from sandbox.stripe.billing import collecting, ending
 from sandbox.stripe.billing import subscription as subscriptions
-from sandbox.stripe.billing.changing import Bill, begun_anew, bill_now, change, recurring_price, refused
-from sandbox.stripe.billing.invoice import line_of
+from sandbox.stripe.billing.changing import change, recurring_price, refused, resumed
 from sandbox.stripe.billing.periods import period_end
 from sandbox.stripe.billing.starting import Beginning, begin
 from sandbox.stripe.errors import StripeRefusal, no_such, parameter_invalid, parameter_missing, wrong_state
@@ -32,7 +31,6 @@ from sandbox.stripe.parameters import (
     unsettable,
 )
 from sandbox.stripe.resources import prices
-from sandbox.stripe.resources.events import record_event
 from sandbox.stripe.store import JsonObject
 
 MOST_PER_TEST_CUSTOMER = 3
@@ -237,22 +235,12 @@ def cancel(call: Call) -> JsonObject:
 
 
 def resume(call: Call) -> JsonObject:
-    """Out of the pause after a trial: a period begins, and once it is paid the subscription is active."""
+    """Out of the pause after a trial."""
     subscription = retrieve(call)
     if subscription["status"] != "paused":
         message = f"Only paused subscriptions can be resumed. This one has the status `{subscription['status']}`."
         raise wrong_state(message)
-    account, parts, now = call.account, subscription["items"]["data"], call.account.clock.second()
-    begun = begun_anew(subscription, parts, now, None) | {"status": "paused"}
-    if _anchor(call, "now") == "unchanged":
-        begun["billing_cycle_anchor"] = subscription["billing_cycle_anchor"]
-    lines = [line_of(account, item) for item in begun["items"]["data"] if not items.is_metered(item["price"])]
-    said = {"payment_behavior": "allow_incomplete"}
-    bill = Bill(changes=begun, lines=lines, said=said, cause=call.cause, reason="subscription_cycle")
-    subscription = bill_now(account, subscription, bill)
-    if subscription["status"] != "paused":
-        record_event(account, "customer.subscription.resumed", subscription, call.cause)
-    return subscription
+    return resumed(call.account, subscription, call.cause, keeps_anchor=_anchor(call, "now") == "unchanged")
 
 
 # What the calls accept.

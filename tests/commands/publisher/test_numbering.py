@@ -70,7 +70,7 @@ def test_postgres_writes_an_envelope_down_as_python_does(connection: Connection[
 
 
 def test_an_empty_outbox_gives_nothing(connection: Connection[Any], own_epoch: int) -> None:
-    assert number(connection, PARTITIONS, 100, own_epoch) == ()
+    assert not number(connection, PARTITIONS, 100, own_epoch)
 
 
 def test_positions_go_on_where_the_last_batch_ended(connection: Connection[Any], own_epoch: int) -> None:
@@ -82,6 +82,20 @@ def test_positions_go_on_where_the_last_batch_ended(connection: Connection[Any],
     assert sizes == [3, 3, 1]
     assert_whole(facts.read(connection, 0, 100))
     assert facts.read(connection, 3, 100) == facts.read(connection, 0, 100)[3:]
+
+
+def test_a_backlog_is_numbered_in_several_batches_of_one_commit(
+    connect: Connect, connection: Connection[Any], own_epoch: int
+) -> None:
+    for version in range(1, 8):
+        write(connection, ("pay_1", version), ("wal_1", version), ("pay_2", version))
+
+    sizes = [len(number(connection, PARTITIONS, 4, own_epoch, batches=3)) for _ in range(2)]
+
+    assert sizes == [18, 3]  # Three times two whole commands; then what is left.
+    assert_whole(facts.read(connection, 0, 100))
+    commits = rows(connection, "SELECT array_agg(position ORDER BY position) FROM store.positions GROUP BY xmin::text")
+    assert sorted(commits) == [([*range(1, 19)],), ([19, 20, 21],)]
 
 
 def test_a_batch_never_cuts_a_command_and_its_facts_are_neighbours(

@@ -25,6 +25,12 @@ NOT_SENT: dict[type[Any], set[str]] = {
     stripe.Plan: {"deleted", "tiers"},
     stripe.Invoice: {"confirmation_secret", "deleted", "payments", "threshold_reason"},
     stripe.InvoiceLineItem: {"quantity_decimal", "subscription"},
+    stripe.InvoiceItem: {"deleted"},
+    stripe.InvoicePayment: set(),
+    stripe.test_helpers.TestClock: {"deleted"},
+    stripe.billing_portal.Session: set(),
+    stripe.billing.Meter: set(),
+    stripe.billing.MeterEvent: set(),
     stripe.BalanceTransaction: set(),
     stripe.Refund: {
         "description", "failure_balance_transaction", "failure_reason", "instructions_email", "next_action", "pending_reason",
@@ -65,6 +71,21 @@ async def test_a_sessions_objects_are_whole(lookalike: LookAlike) -> None:
     assert paid.line_items is not None
     for thing in (paid, paid.customer, intent, charge, *paid.line_items.data, paid.line_items.data[0].price):
         assert_whole(thing)
+
+
+async def test_what_else_belongs_to_a_subscription_is_whole(lookalike: LookAlike) -> None:
+    v1 = lookalike.client.v1
+    subscription = await lookalike.subscribe()
+    event: Any = {"event_name": "api_calls", "payload": {"stripe_customer_id": subscription.customer, "value": "1"}}
+    change: Any = {"items": [{"price": "price_team_monthly"}]}
+    await v1.subscriptions.update_async(subscription.id, change)
+
+    assert_whole((await v1.invoice_payments.list_async({"invoice": str(subscription.latest_invoice)})).data[0])
+    assert_whole((await v1.invoice_items.list_async({"customer": str(subscription.customer)})).data[0])
+    assert_whole(await v1.test_helpers.test_clocks.create_async({"frozen_time": 1_800_000_000}))
+    assert_whole(await v1.billing_portal.sessions.create_async({"customer": str(subscription.customer)}))
+    assert_whole(await v1.billing.meters.retrieve_async("mtr_calls"))
+    assert_whole(await v1.billing.meter_events.create_async(event))
 
 
 async def test_a_refunds_and_a_disputes_objects_are_whole(lookalike: LookAlike) -> None:
