@@ -11,8 +11,10 @@ from sandbox.stripe.agenda import Agenda
 from sandbox.stripe.billing.terms import BillingTerms, terms_of
 from sandbox.stripe.clock import Clock
 from sandbox.stripe.deliveries import Deliveries
+from sandbox.stripe.disorder import Disorder
 from sandbox.stripe.faults import Faults
 from sandbox.stripe.idempotency import Idempotency
+from sandbox.stripe.limits import Limits
 from sandbox.stripe.store import JsonObject, Store
 
 API_VERSION = "2026-10-28.endive"
@@ -47,7 +49,7 @@ STRIPE_ITSELF = Cause()
 
 
 class Account:
-    """Objects, clock, agenda, deliveries, answers and faults of one account."""
+    """Objects, clock, agenda, deliveries, answers, faults and limits of one account."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -55,8 +57,10 @@ class Account:
         self.clock = Clock(self.store)
         self.agenda = Agenda(self.store, self.clock)
         self.deliveries = Deliveries(self.store, settings.retry_minute_seconds)
+        self.disorder = Disorder(self.deliveries)
         self.idempotency = Idempotency(self.store, self.clock)
         self.faults = Faults()
+        self.limits = Limits()
 
     @property
     def terms(self) -> BillingTerms:

@@ -92,6 +92,7 @@ class Exchange:
     async def answer(self, fault: Fault) -> Response:
         authenticate(self.request, self.account.settings.api_key)
         check_version(self.version)
+        self.account.limits.admit(f"{self.endpoint.method} {self.endpoint.path}")
         fault.refuse_at_the_door()
         sent = await sent_parameters(self.request)
         attempt = Attempt.of(self.key, self.request.url.path, sent) if self.key else None

@@ -24,11 +24,16 @@ how many there really are |
 | `GET /sandbox/deliveries` | query `state`, `event` | `{"held", "deliveries": [{"id", "event", "type", "endpoint", \
 "state", "attempts", "due", "outcome"}]}` |
 | `POST /sandbox/deliveries/hold` | | nothing is sent from now on |
-| `POST /sandbox/deliveries/release` | `{"order": "made", "reversed" or "shuffled", "seed": n, "copies": n}` | sends what \
-waits one after another, then lets go: `{"sent": [{"event", "type", "outcomes"}]}` |
-| `POST /sandbox/deliveries/drop` | `{"types": […]}`, `{"event": id}` or nothing: all | loses what waits: \
-`{"dropped": [event ids]}` |
+| `POST /sandbox/deliveries/release` | `{"events": [ids, to go first in this order], "order": "made", "reversed" or \
+"shuffled", "rest": "send", "hold" or "drop", "seed", "copies", "most_copies" (1 to that many, drawn by the seed), \
+"at_once"}` | sends what waits, then lets go: `{"sent": [{"event", "type", "outcomes"}]}` |
+| `POST /sandbox/deliveries/drop` | `{"types": […]}`, `{"event": id}` or nothing: all; with `fraction` and `seed` only \
+that part | loses what waits: `{"dropped": [event ids]}` |
+| `POST /sandbox/deliveries/losses` | `{"fraction": 0.3, "seed": n, "types": […]}` | from now on so much is lost |
+| `POST /sandbox/deliveries/settle` | `{"within_seconds": 10}` | `{"settled"}`: whether nothing waits any more by then |
 | `POST /sandbox/events/{id}/deliver` | `{"copies": n}` | sends it again, n at once: `{"outcomes": […]}` |
+| `GET /sandbox/limits`, `POST /sandbox/limits` | `{"per_second", "per_endpoint"}`, null: none | what is above is \
+answered with 429 `rate_limit` |
 | `GET /sandbox/faults` | | `{"faults": […]}` still to come, `{"kinds": {…}}` |
 | `POST /sandbox/faults` | `{"kind", "path" (may hold *), "method", "times", "seconds"}` | the next calls go wrong |
 | `DELETE /sandbox/faults` | | no fault any more |
@@ -41,8 +46,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -50,9 +55,11 @@ from starlette.routing import Route
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.billing.terms import agree
+from sandbox.stripe.disorder import Release
 from sandbox.stripe.errors import StripeRefusal, wrong_state
 from sandbox.stripe.faults import KINDS, Fault
 from sandbox.stripe.ids import new_id
+from sandbox.stripe.losses import Losses, lose, losses_of
 from sandbox.stripe.means import read_means
 from sandbox.stripe.paying import authenticate, awaits_authentication, pay, settle
 from sandbox.stripe.resources import checkout_sessions, disputes, refunds
@@ -69,6 +76,9 @@ COUNTED = {
 }
 
 
+Told = TypeVar("Told")
+
+
 @dataclass(frozen=True)
 class ControlCall:
     """One control call: the id in its address (or ""), and the JSON that was sent with it."""
@@ -82,6 +92,14 @@ class ControlCall:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise StripeRefusal(400, f"{name} must be a number.", param=name)
         return value
+
+    def told_as(self, kind: type[Told]) -> Told:
+        """What was sent as one of our own records. Refuses (400) fields that it does not have, or that do not fit."""
+        try:
+            return kind(**self.told)
+        except TypeError as error:
+            names = ", ".join(field.name for field in fields(kind))  # type: ignore[arg-type]
+            raise StripeRefusal(400, f"What can be said here is {names}: {error}") from error
 
     def outcome(self, good: str, bad: str) -> bool:
         return self.one_of(good, bad) == good
@@ -217,25 +235,40 @@ async def list_deliveries(call: ControlCall) -> JsonObject:
 
 
 async def hold_deliveries(call: ControlCall) -> JsonObject:
-    call.account.deliveries.hold()
+    call.account.disorder.hold()
     return {"held": True}
 
 
 async def release_deliveries(call: ControlCall) -> JsonObject:
-    order = str(call.told.get("order", "made"))
-    if order not in ("made", "reversed", "shuffled"):
-        raise StripeRefusal(400, "order must be one of made, reversed, shuffled.", param="order")
-    seed, copies = call.number("seed", 0), call.number("copies", 1)
-    return {"sent": await call.account.deliveries.release(order, int(seed), int(copies))}
+    return {"sent": await call.account.disorder.release(call.told_as(Release))}
 
 
 async def drop_deliveries(call: ControlCall) -> JsonObject:
-    return {"dropped": call.account.deliveries.drop(call.told.get("types"), call.told.get("event"))}
+    fraction, seed = call.number("fraction", 1), int(call.number("seed", 0))
+    return {"dropped": call.account.disorder.drop(call.told.get("types"), call.told.get("event"), fraction, seed)}
+
+
+async def lose_deliveries(call: ControlCall) -> JsonObject:
+    lose(call.account.store, call.told_as(Losses))
+    return asdict(losses_of(call.account.store))
+
+
+async def settle_deliveries(call: ControlCall) -> JsonObject:
+    return {"settled": await call.account.disorder.settled(call.number("within_seconds", 10))}
 
 
 async def deliver_again(call: ControlCall) -> JsonObject:
     call.account.store.get("event", call.id)
-    return {"outcomes": await call.account.deliveries.repeat(call.id, int(call.number("copies", 1)))}
+    return {"outcomes": await call.account.disorder.repeat(call.id, int(call.number("copies", 1)))}
+
+
+async def read_limits(call: ControlCall) -> JsonObject:
+    return {"per_second": call.account.limits.per_second, "per_endpoint": call.account.limits.per_endpoint}
+
+
+async def set_limits(call: ControlCall) -> JsonObject:
+    call.account.limits.set(call.told.get("per_second"), call.told.get("per_endpoint"))
+    return await read_limits(call)
 
 
 async def list_faults(call: ControlCall) -> JsonObject:
@@ -243,10 +276,7 @@ async def list_faults(call: ControlCall) -> JsonObject:
 
 
 async def order_fault(call: ControlCall) -> JsonObject:
-    try:
-        call.account.faults.order(Fault(**call.told))
-    except TypeError as error:
-        raise StripeRefusal(400, f"A fault is kind, path, method, times and seconds: {error}") from error
+    call.account.faults.order(call.told_as(Fault))
     return await list_faults(call)
 
 
@@ -278,7 +308,11 @@ ORDERS: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/sandbox/deliveries/hold", hold_deliveries),
     ("POST", "/sandbox/deliveries/release", release_deliveries),
     ("POST", "/sandbox/deliveries/drop", drop_deliveries),
+    ("POST", "/sandbox/deliveries/losses", lose_deliveries),
+    ("POST", "/sandbox/deliveries/settle", settle_deliveries),
     ("POST", "/sandbox/events/{id}/deliver", deliver_again),
+    ("GET", "/sandbox/limits", read_limits),
+    ("POST", "/sandbox/limits", set_limits),
     ("GET", "/sandbox/faults", list_faults),
     ("POST", "/sandbox/faults", order_fault),
     ("DELETE", "/sandbox/faults", clear_faults),

@@ -1,4 +1,4 @@
-"""Webhooks on their way: signed, retried, kept over a restart; and held, repeated or lost when a test wants it."""
+"""Webhooks on their way: signed, retried, kept over a restart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 
 from sandbox.stripe.ids import random_text
+from sandbox.stripe.losses import is_lost
 from sandbox.stripe.store import JsonObject, Store
 
 TABLES = """
@@ -81,9 +81,10 @@ class Deliveries:
         endpoints = [endpoint for endpoint in enabled if wants(endpoint, event["type"])]
         for endpoint in endpoints:
             addressed = event | {"api_version": endpoint["api_version"], "pending_webhooks": len(endpoints)}
+            state, outcome = ("dropped", "lost") if is_lost(self._store, event["type"]) else ("waiting", None)
             self._store.connection.execute(
-                "insert into deliveries (event, type, endpoint, body, state, due) values (?, ?, ?, ?, 'waiting', ?)",
-                (event["id"], event["type"], endpoint["id"], json.dumps(addressed), time.time()),
+                "insert into deliveries (event, type, endpoint, body, state, due, outcome) values (?, ?, ?, ?, ?, ?, ?)",
+                (event["id"], event["type"], endpoint["id"], json.dumps(addressed), state, time.time(), outcome),
             )
         self.look_again()
         return len(endpoints)
@@ -112,7 +113,7 @@ class Deliveries:
         for delivery in self._select("state = 'waiting' and due <= ? order by id limit ?", time.time(), 2 * AT_ONCE):
             if room > 0 and delivery.id not in self._under_way:
                 room -= 1
-                task = asyncio.create_task(self._send(client, delivery))
+                task = asyncio.create_task(self.send(client, delivery))
                 self._under_way[delivery.id] = task
                 task.add_done_callback(partial(self._arrived, delivery.id))
 
@@ -132,7 +133,7 @@ class Deliveries:
             async with asyncio.timeout(max(0.001, min(wait, LONGEST_SLEEP_SECONDS))):
                 await self._changed.wait()
 
-    async def _send(self, client: httpx.AsyncClient, delivery: Delivery) -> str:
+    async def send(self, client: httpx.AsyncClient, delivery: Delivery) -> str:
         """One attempt, and what came of it."""
         endpoint = self._store.find(delivery.endpoint)
         if endpoint is None:
@@ -167,58 +168,38 @@ class Deliveries:
         sql = f"update objects set body = json_set(body, '$.pending_webhooks', {pending}) where id = ?"  # noqa: S608 - ours
         self._store.connection.execute(sql, (event_id,))
 
-    # What a test may do to them.
+    # For whoever disturbs them.
 
     @property
     def held(self) -> bool:
         return self._store.note("deliveries_held") == "yes"
 
-    def hold(self) -> None:
-        """From now on nothing is sent until `release`."""
-        self._store.write_note("deliveries_held", "yes")
-
-    async def release(self, order: str = "made", seed: int = 0, copies: int = 1) -> list[dict[str, Any]]:
-        """Send everything that waits, one after another in that order (made, reversed, shuffled), then let go."""
-        waiting = self._waiting()
-        if order == "reversed":
-            waiting.reverse()
-        elif order == "shuffled":
-            random.Random(seed).shuffle(waiting)
-        outcomes = []
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-            for delivery in waiting:
-                results = [await self._send(client, delivery)]
-                results += [await self._post_again(client, delivery) for _ in range(copies - 1)]
-                outcomes.append({"event": delivery.event, "type": delivery.type, "outcomes": results})
-        self._store.write_note("deliveries_held", "no")
+    def hold(self, held: bool) -> None:
+        """While they are held, nothing is sent by itself."""
+        self._store.write_note("deliveries_held", "yes" if held else "no")
         self.look_again()
-        return outcomes
 
-    def _waiting(self) -> list[Delivery]:
+    def waiting(self) -> list[Delivery]:
         """What waits, oldest first, without what is on its way at this moment."""
         return [
             delivery for delivery in self._select("state = 'waiting' order by id") if delivery.id not in self._under_way
         ]
 
-    def drop(self, types: Sequence[str] | None = None, event: str | None = None) -> list[str]:
-        """Lose what waits: of these types, or of this event, or all. Returns the ids of the events."""
-        lost = [
-            delivery
-            for delivery in self._waiting()
-            if (types is None or delivery.type in types) and event in (None, delivery.event)
-        ]
+    def count_waiting(self) -> int:
+        """How many wait or are on their way."""
+        row = self._store.connection.execute("select count(*) from deliveries where state = 'waiting'").fetchone()
+        return int(row[0])
+
+    def of(self, event: str) -> list[Delivery]:
+        return self._select("event = ? order by id", event)
+
+    def lose(self, lost: Sequence[Delivery]) -> None:
+        """They never arrive."""
         for delivery in lost:
             self._write_down(delivery, "dropped", "dropped by a test")
-        return [delivery.event for delivery in lost]
 
-    async def repeat(self, event: str, copies: int) -> list[str]:
-        """Send an event again, `copies` at once, each freshly signed, whatever came of it before."""
-        addressed = self._select("event = ? order by id", event)
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-            attempts = [self._post_again(client, delivery) for delivery in addressed for _ in range(copies)]
-            return list(await asyncio.gather(*attempts))
-
-    async def _post_again(self, client: httpx.AsyncClient, delivery: Delivery) -> str:
+    async def send_again(self, client: httpx.AsyncClient, delivery: Delivery) -> str:
+        """Once more, freshly signed, whatever came of it before: this changes nothing of that."""
         endpoint = self._store.find(delivery.endpoint)
         if endpoint is None:
             return "endpoint deleted"

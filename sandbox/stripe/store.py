@@ -40,6 +40,7 @@ class Page:
     equal: Mapping[str, Any] = field(default_factory=dict)  # field of the body → what it must be
     among: Mapping[str, Sequence[str]] = field(default_factory=dict)  # field of the body → what it may be
     above: Mapping[str, int] = field(default_factory=dict)  # field of the body → what it must exceed
+    like: Mapping[str, str] = field(default_factory=dict)  # field of the body → pattern in which `*` is anything
     inside: Mapping[str, tuple[str, Any]] = field(
         default_factory=dict
     )  # array of the body → field of one element, value
@@ -165,6 +166,9 @@ def _conditions(kind: str, page: Page) -> tuple[list[str], list[Any]]:
     for name, floor in page.above.items():
         conditions.append(f"json_extract(body, '$.{name}') > ?")
         values.append(floor)
+    for name, pattern in page.like.items():
+        conditions.append(f"json_extract(body, '$.{name}') glob ?")
+        values.append(pattern)
     for name, (element, value) in page.inside.items():
         elements = f"select json_extract(value, '$.{element}') from json_each(body, '$.{name}')"  # noqa: S608 - ours
         conditions.append(f"? in ({elements})")

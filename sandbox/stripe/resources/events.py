@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox.stripe.account import STRIPE_ITSELF, Account, Cause
 from sandbox.stripe.api import Call, Endpoint
+from sandbox.stripe.errors import StripeRefusal
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.lists import listed, page_of
 from sandbox.stripe.parameters import array, boolean, listing, moment, record, text
@@ -75,11 +76,13 @@ def _filters(call: Call) -> dict[str, Any]:
     created = dict(call.params.get("created", {}))
     created["gt"] = max(created.get("gt", 0), horizon)
     filters: dict[str, Any] = {"created": created}
-    types = call.params.get("types", [])
+    if "type" in call.params and "types" in call.params:
+        message = "You may only specify one of these parameters: type, types."
+        raise StripeRefusal(400, message, code="parameters_exclusive", param="types")
     if "type" in call.params:
-        types = [call.params["type"]]
-    if types:
-        filters["among"] = {"type": types}
+        filters["like"] = {"type": call.params["type"]}
+    if call.params.get("types"):
+        filters["among"] = {"type": call.params["types"]}
     if call.params.get("delivery_success") is False:
         filters["above"] = {"pending_webhooks": 0}
     elif call.params.get("delivery_success") is True:

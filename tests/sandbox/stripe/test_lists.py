@@ -111,3 +111,28 @@ async def test_events_older_than_thirty_days_are_not_listed(lookalike: LookAlike
         await lookalike.control("clock", offset_seconds=0)
 
     assert listed.data == []
+
+
+async def test_events_are_listed_by_a_type_with_a_star(lookalike: LookAlike) -> None:
+    await lookalike.subscribe()
+
+    found = await lookalike.client.v1.events.list_async({"type": "invoice.*", "limit": 100})
+    both = await lookalike.client.v1.events.list_async({"types": ["invoice.paid", "invoice.created"], "limit": 100})
+
+    assert {event.type.partition(".")[0] for event in found.data} == {"invoice"}
+    assert len({event.type for event in found.data}) > 2
+    assert {event.type for event in both.data} == {"invoice.paid", "invoice.created"}
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        await lookalike.client.v1.events.list_async({"type": "invoice.*", "types": ["invoice.paid"]})
+    assert refused.value.code == "parameters_exclusive"
+
+
+async def test_events_are_read_on_from_one_to_newer_ones(lookalike: LookAlike) -> None:
+    await lookalike.subscribe()
+    seen = (await lookalike.client.v1.events.list_async({"limit": 1})).data[0]
+    subscription = await lookalike.subscribe()
+
+    newer = await lookalike.client.v1.events.list_async({"ending_before": seen.id, "limit": 100})
+
+    assert seen.id not in [event.id for event in newer.data]
+    assert subscription.id in str(newer.data)
