@@ -1,6 +1,7 @@
 """The log as Kafka holds it: read from places of one's own, or from those that a consumer group hands out."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, cast
 
@@ -30,6 +31,7 @@ _CONSUMER: Mapping[str, Any] = {
     "queued_max_messages_kbytes": 4_096,
 }
 
+_WORTH_READING_AHEAD = 500  # So many facts at once: then there are more.
 _ANSWER_WITHIN_SECONDS = 10.0
 _LATEST = -1  # Kafka's own sign for "the end" where a time is asked for.
 
@@ -89,6 +91,8 @@ class KafkaLog:
         self._sources: Sequence[Source] = ()
         self._places: Mapping[Source, int] = {}
         self._moved = False
+        self._ahead: Future[Sequence[Batch]] | None = None
+        self._decoding = ThreadPoolExecutor(1, "decoding")
 
     def sources(self) -> Sequence[Source]:
         """Every partition of its topics. Raises `LogInterrupted` where a topic is missing or the broker is away."""
@@ -115,7 +119,7 @@ class KafkaLog:
         return {source: offset if offset >= 0 else ends[source] for source, offset in found.items()}
 
     def seek(self, places: Mapping[Source, int]) -> None:
-        self._places, self._moved = places, True
+        self._move(places)
         self._consumer.assign([self._place(source, offset) for source, offset in places.items()])
 
     def join(self, assigned: Assigned, revoked: Callable[[], None]) -> None:
@@ -129,34 +133,63 @@ class KafkaLog:
             self.seek(assigned([self._source(place.topic, place.partition) for place in partitions]))
 
         def on_revoke(_consumer: Consumer, _partitions: list[TopicPartition]) -> None:
-            self._places, self._moved = {}, True
+            self._move({})
             revoked()
 
         self._consumer.subscribe(list(self._logical), on_assign=on_assign, on_revoke=on_revoke, on_lost=on_revoke)
 
     def leave(self) -> None:
         """Give all sources back to the group."""
+        self._move({})
         self._consumer.unsubscribe()
 
     def read(self, limit: int, timeout_seconds: float) -> Sequence[Batch]:
-        """As the port says; also raises `LogInterrupted`, `PlaceGone`, and `ForeignRecord` for what is no fact of ours."""
+        """As the port says; also raises `LogInterrupted`, `PlaceGone`, and `ForeignRecord` for what is no fact of ours.
+
+        While there is much to read, what comes next is decoded in a thread of its own, as the caller works on this.
+        """
         self._moved = False
-        messages = self._messages(limit, timeout_seconds)
-        if self._moved and messages:
-            # The sources changed hands while we read, so these may be from before: go back to where we were told to begin.
-            if self._places:
-                self.seek(self._places)
-            return []
-        if messages:
-            self._outage.over()
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            batches = ahead.result()
+        else:
+            messages = self._messages(limit, timeout_seconds)
+            if messages and self._goes_back_to_its_places():
+                return []
+            batches = self._batches(messages)
+        if sum(len(batch.facts) for batch in batches) >= _WORTH_READING_AHEAD:
+            more = self._consumer.consume(limit, 0)
+            if self._goes_back_to_its_places():
+                return []
+            self._ahead = self._decoding.submit(self._batches, more) if more else None
+        return batches
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._decoding.shutdown()
+
+    def _move(self, places: Mapping[Source, int]) -> None:
+        """Forget what was read from other places than these."""
+        self._places, self._moved, self._ahead = places, True, None
+
+    def _goes_back_to_its_places(self) -> bool:
+        """Whether the sources changed hands while we read, so that what was read may be from before.
+
+        Then reading begins again where we were told to begin.
+        """
+        if self._moved and self._places:
+            self.seek(self._places)
+        return self._moved
+
+    def _batches(self, messages: Sequence[Message]) -> Sequence[Batch]:
+        """Messages decoded, by source."""
         by_source: dict[Source, list[Message]] = {}
         for message in messages:
             _check(message)
             by_source.setdefault(self._source(message.topic(), message.partition()), []).append(message)
+        if messages:
+            self._outage.over()
         return [_batch(source, found) for source, found in by_source.items()]
-
-    def close(self) -> None:
-        self._consumer.close()
 
     def _messages(self, limit: int, timeout_seconds: float) -> Sequence[Message]:
         """Wait for the first only: `consume(limit, timeout)` waits out its time-out even when messages are there."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from confluent_kafka import Producer
 
 from eventlog.kafka import KafkaLog, PlaceGone, open_log
 from eventlog.log import Source
+from eventlog.topics import partition_of
 from schemas.cloudevents import ForeignRecord
 from schemas.envelope import Recorded
 from schemas.names import TOPICS
@@ -17,6 +19,7 @@ from tests.projecting import wait_until
 from tests.published import PARTITIONS, lives_of_payments, make_topics, send
 
 FACTS = lives_of_payments(40).facts
+MANY = lives_of_payments(500).facts  # So many that what comes next is decoded ahead.
 
 
 @pytest.fixture
@@ -118,6 +121,47 @@ def test_a_record_that_somebody_else_wrote_is_an_error(log: KafkaLog, kafka_boot
 
     with pytest.raises(ForeignRecord, match=r"\(partition 0, offset 0\)\. Only the publisher may write there"):
         log.read(10, 10)
+
+
+def test_what_was_decoded_ahead_is_forgotten_where_reading_goes_on_elsewhere(
+    log: KafkaLog, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    send(kafka_bootstrap, topic_prefix, MANY[len(FACTS) :])
+    places = dict.fromkeys(log.sources(), 0)
+    wait_until(lambda: reads_many(log, places))
+
+    log.seek(places)
+
+    found = every(read(log, len(MANY), 1_000))
+    assert [fact.position for fact in found] == [fact.position for fact in MANY]
+    assert log.read(1_000, 0.1) == []
+
+
+def reads_many(log: KafkaLog, places: Mapping[Source, int]) -> bool:
+    """Whether so many facts come at once that others are decoded ahead. A moment later they are there."""
+    log.seek(places)
+    time.sleep(0.2)
+    return sum(len(batch.facts) for batch in log.read(1_000, 1)) >= 500
+
+
+def test_what_is_wrong_with_a_record_decoded_ahead_is_told_after_what_came_before_it(
+    log: KafkaLog, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    stream = "prj_1"
+    source = Source("projects", partition_of(stream.encode(), PARTITIONS))
+    send(kafka_bootstrap, topic_prefix, [replace(fact, topic=source.topic, stream=stream) for fact in MANY])
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    producer.produce(f"{topic_prefix}{source.topic}", value=b"hello", partition=source.partition)
+    producer.flush()
+    wait_until(lambda: reads_many(log, {source: 0}))
+
+    log.seek({source: 0})
+    seen = 0
+    with pytest.raises(ForeignRecord):  # noqa: PT012 - sooner or later
+        for _ in range(100):
+            seen += sum(len(batch.facts) for batch in log.read(1_000, 10))
+
+    assert len(MANY) - 1_000 <= seen <= len(MANY)
 
 
 class Member:
