@@ -13,6 +13,7 @@ from api.operations import Operation, route
 from api.routes import audit, credits, documents, events, health, payments, projects, refunds, registry, stripe_webhooks
 from api.state import Services
 from domain.errors import DomainError
+from schemas import asyncapi
 from schemas.registry import Registry
 
 VERSION = "0.1.0"
@@ -39,7 +40,7 @@ def create_app(services: Services, contracts: Registry) -> Starlette:
         *(route(operation) for operation in OPERATIONS),
         *stripe_webhooks.ROUTES,
         *registry.routes(contracts),
-        *documents.routes(openapi),
+        *documents.routes(openapi, asyncapi.document(contracts, url=services["url"], version=VERSION)),
     ]
     app = Starlette(
         routes=routes,

@@ -31,11 +31,16 @@ class Registry:
     """Every answer is plain JSON data. `topic_prefix` is what the broker's topics have before their logical names."""
 
     def __init__(self, contracts: Iterable[Contract], topic_prefix: str) -> None:
-        self._topic_prefix = topic_prefix
+        self.topic_prefix = topic_prefix
         self._contracts = {contract.id: contract for contract in contracts}
         self._subjects: dict[str, dict[int, Contract]] = {}
         for contract in sorted(self._contracts.values(), key=lambda contract: contract.record.version):
             self._subjects.setdefault(self._subject(contract), {})[contract.record.version] = contract
+
+    @property
+    def contracts(self) -> Sequence[Contract]:
+        """Every version of every record, in order of id."""
+        return [self._contracts[id] for id in sorted(self._contracts)]
 
     def schema(self, schema_id: str) -> Mapping[str, str]:
         """`{"schema": "…"}`. There is no `schemaType`: that means Avro, and a null would break clients."""
@@ -87,7 +92,7 @@ class Registry:
         return {"mode": "READONLY"}
 
     def _subject(self, contract: Contract) -> str:
-        return f"{self._topic_prefix}{topic_of(contract.record.event_type)}-{contract.record.name}"
+        return f"{self.topic_prefix}{topic_of(contract.record.event_type)}-{contract.record.name}"
 
     def _contract(self, schema_id: str) -> Contract:
         number = _number(schema_id)

@@ -1,4 +1,4 @@
-"""/openapi.json, and a page at /docs to read it and try it, made of files that are served from here."""
+"""/openapi.json with a page at /docs to read it and try it, made of files that are served from here; /asyncapi.json."""
 
 from typing import Any
 
@@ -61,10 +61,11 @@ _ONLY_FROM_HERE = {
 }
 
 
-def routes(openapi: dict[str, Any]) -> list[BaseRoute]:
-    """The document as JSON, and the page that shows it."""
+def routes(openapi: dict[str, Any], asyncapi: dict[str, Any]) -> list[BaseRoute]:
+    """Both documents as JSON, and the page that shows the first."""
     answers = {
         "/openapi.json": JSONResponse(openapi),
+        "/asyncapi.json": JSONResponse(asyncapi),
         "/docs": HTMLResponse(_PAGE, headers=_ONLY_FROM_HERE),
         "/docs/page.js": Response(_SCRIPT, media_type="text/javascript"),
         "/docs/page.css": Response(_STYLE, media_type="text/css"),
