@@ -43,6 +43,12 @@ class History:
         self.facts += recorded
         return recorded
 
+    def add(self, topic: str, stream: str, event: object) -> Recorded:
+        """Record one event of any sort, whether it makes sense there or not."""
+        self._commits += 1
+        self.facts.append(fact := self._number(topic, stream, event, "key:key_1"))
+        return fact
+
     def _number(self, topic: str, stream: str, event: object, actor: str) -> Recorded:
         self._position += 1
         version = self._versions[stream] = self._versions.get(stream, 0) + 1
