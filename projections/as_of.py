@@ -1,12 +1,12 @@
 """As-of reads: what a read model showed at some position or time, folded from the log by the read model's own fold."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from domain.errors import DomainError, ErrorType
 from eventlog import history
-from eventlog.history import End
+from eventlog.history import End, History
 from runtime.postgres import Pool
 from schemas import times
 from schemas.envelope import Recorded
@@ -14,6 +14,24 @@ from schemas.envelope import Recorded
 Row = TypeVar("Row")
 
 AsOf = int | datetime  # A position, or a time with its zone.
+
+_LONGEST = 18  # Digits: what is longer is no position that Postgres could hold.
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def parse(text: str) -> AsOf:
+    """A position or a time, as people write them. ValueError, with a sentence, for anything else."""
+    if text.isascii() and text.isdecimal() and len(text) <= _LONGEST:
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+        if not _EARLIEST <= moment < _LATEST:
+            raise ValueError(text)
+    except (ValueError, TypeError):  # A time without a zone cannot be compared with one that has it.
+        raise ValueError(
+            "Give a position, such as 1234, or a time with its zone, such as 2026-03-01T12:00:00Z."
+        ) from None
+    return moment
 
 
 class AsOfInFuture(DomainError):
@@ -56,15 +74,20 @@ class NotThereYet(DomainError):
 async def position(pool: Pool, as_of: AsOf) -> int:
     """The position that is meant: of a time, the last one not numbered later. Raises `AsOfInFuture`, `AsOfTooEarly`."""
     if isinstance(as_of, datetime):
-        end = await history.end_at(pool, as_of)
-    else:
-        head = await history.head(pool)
-        end = End(as_of, head, as_of > head)
-    return checked(as_of, end)
+        return _checked(as_of, await history.end_at(pool, as_of))
+    return _checked(as_of, _end(as_of, await history.head(pool)))
 
 
-def checked(as_of: AsOf, end: End) -> int:
-    """The position of an end of the log. Raises `AsOfInFuture`, `AsOfTooEarly`."""
+def position_of(log: History, as_of: AsOf) -> int:
+    """The same for those who own their thread."""
+    return _checked(as_of, log.end_at(as_of) if isinstance(as_of, datetime) else _end(as_of, log.head()))
+
+
+def _end(position: int, head: int) -> End:
+    return End(position, head, position > head)
+
+
+def _checked(as_of: AsOf, end: End) -> int:
     if end.is_future:
         raise AsOfInFuture(as_of, end.head)
     if end.position < 1:

@@ -21,6 +21,7 @@ from schemas.envelope import Recorded
 name = "audit"
 topics = frozenset({"payments", "subscriptions", "credits", "projects"})
 stream_prefixes = ("pay_", "wal_", "prj_")
+stream_column = "stream"
 tables = beside(__file__)
 
 _FACTS = Table(__file__, "facts")

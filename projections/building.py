@@ -15,6 +15,8 @@ from projections.generations import Generation
 
 Places = Mapping[Source, Checkpoint]
 
+EVERYTHING = 2**62  # A position that no fact ever has.
+
 _FACTS_AT_ONCE = 5_000
 _READ_SECONDS = 1.0
 _SILENT_READS = 30  # After so many without an answer the log is taken to be away.
@@ -35,84 +37,79 @@ class Audience(Protocol):
 
 
 class Builder:
-    """Folds the log into generations over an autocommit connection, from wherever they stand. Memory stays flat."""
+    """Folds the log into generations over an autocommit connection, from wherever they stand. Memory stays flat.
 
-    def __init__(self, connection: Connection[Any], events: KafkaLog, store: StoreLog, audience: Audience) -> None:
+    Targets say for each source where to stop: at an offset, and after a position. What lies beyond either is left alone.
+    """
+
+    def __init__(self, connection: Connection[Any], audience: Audience) -> None:
         self._connection = connection
-        self._events = events
-        self._store = store
         self._audience = audience
 
-    def read_kafka(self, generations: Sequence[Generation], targets: Places) -> bool:
+    def read_kafka(self, events: KafkaLog, generations: Sequence[Generation], targets: Places) -> bool:
         """Go on in Kafka up to the targets. False where all stand there already.
 
         Raises `LogInterrupted`, `PlaceGone`, and what a record that is no fact of ours raises.
         """
-        held = checkpoints.claim(self._connection, generations, self._events.sources())
+        return self._read(events, events.sources(), generations, targets, "from Kafka")
+
+    def read_store(self, store: StoreLog, generations: Sequence[Generation], position: int) -> bool:
+        """Go on in the store up to a position. False where all stand there already."""
+        return self._read(store, [STORE], generations, {STORE: Checkpoint(position, position, 0)}, "from the store")
+
+    def _read(
+        self, log: Log, sources: Sequence[Source], generations: Sequence[Generation], targets: Places, what: str
+    ) -> bool:
+        held = checkpoints.claim(self._connection, generations, sources)
+        targets, silent = dict(targets), 0
         if not (behind := _behind(held, targets)):
             return False
-        self._events.seek(behind)
-        self._read(held, targets, self._events, "from Kafka")
-        return True
-
-    def read_store(self, generations: Sequence[Generation], position: int) -> None:
-        """Go on in the store up to a position."""
-        held = checkpoints.claim(self._connection, generations, [STORE])
-        targets = {STORE: Checkpoint(position, position, 0)}
-        if behind := _behind(held, targets):
-            self._store.seek(behind)
-            self._read(held, targets, self._store, "from the store")
-
-    def go_on_in_kafka(self, generations: Iterable[Generation], targets: Places, position: int) -> None:
-        """Let generations that were built from the store up to a position be read on in Kafka from there."""
-        places = self._places_in_kafka(position, targets)
-        for generation in generations:
-            read = {source: place for source, place in places.items() if source.topic in generation.model.topics}
-            checkpoints.replace(self._connection, generation, read)
-
-    def _read(self, held: Checkpoints, targets: Places, log: Log, what: str) -> None:
-        total = sum(target.next_offset for target in targets.values())
-        silent = 0
-        reached: set[Source] = set()
-        self._audience.progress(what, total - _missing(held, targets), total)
-        while behind := _behind(held, targets).keys() - reached:
+        log.seek(behind)
+        self._tell(what, held, targets)
+        while behind := _behind(held, targets):
             batches = log.read(_FACTS_AT_ONCE, _READ_SECONDS)
             silent = 0 if batches else silent + 1
             if silent == _SILENT_READS:
                 raise LogInterrupted(_silence(behind))
-            reached.update(batch.source for batch in batches if _goes_beyond(batch, targets))
             held = folding.fold(self._connection, held, [_cut(batch, targets) for batch in batches])
-            self._audience.progress(what, total - _missing(held, targets), total)
-
-    # From the store into Kafka.
-
-    def _places_in_kafka(self, position: int, targets: Places) -> Places:
-        """Where to go on in Kafka, who has seen everything up to this position: found by time, and then dropped by position."""
-        numbered_at = self._store.numbered_at(position)
-        for apart in _CLOCKS_APART:
-            offsets = self._events.offsets_since(numbered_at - apart)
-            if self._nothing_is_missed(offsets, position):
-                break
-        else:
-            offsets = dict.fromkeys(offsets, 0)
-        return {
-            source: Checkpoint(min(offset, targets[source].next_offset if source in targets else 0), position, 0)
-            for source, offset in offsets.items()
-        }
-
-    def _nothing_is_missed(self, offsets: Mapping[Source, int], position: int) -> bool:
-        """Whether the facts just before these offsets are all among those up to this position."""
-        unchecked = {source: offset - 1 for source, offset in offsets.items() if offset > 0}
-        while unchecked:
-            self._events.seek(unchecked)
-            batches = self._events.read(1, _READ_SECONDS * _SILENT_READS)
-            if not batches:
-                raise LogInterrupted(_silence(unchecked))
-            for batch in batches:
-                if batch.facts[0].position > position:
-                    return False
-                del unchecked[batch.source]
+            targets |= _reached(batches, targets)
+            self._tell(what, held, targets)
         return True
+
+    def _tell(self, what: str, held: Checkpoints, targets: Places) -> None:
+        total = sum(target.next_offset for target in targets.values())
+        missing = sum(targets[source].next_offset - offset for source, offset in _behind(held, targets).items())
+        self._audience.progress(what, total - missing, total)
+
+
+def places_in_kafka(events: KafkaLog, store: StoreLog, position: int, targets: Places) -> Places:
+    """Where to go on in Kafka, who has seen everything up to this position: found by time, and then dropped by position."""
+    numbered_at = store.numbered_at(position)
+    for apart in _CLOCKS_APART:
+        offsets = events.offsets_since(numbered_at - apart)
+        if _nothing_is_missed(events, offsets, position):
+            break
+    else:
+        offsets = dict.fromkeys(offsets, 0)
+    return {
+        source: Checkpoint(min(offset, targets[source].next_offset if source in targets else 0), position, 0)
+        for source, offset in offsets.items()
+    }
+
+
+def _nothing_is_missed(events: KafkaLog, offsets: Mapping[Source, int], position: int) -> bool:
+    """Whether the facts just before these offsets are all among those up to this position."""
+    unchecked = {source: offset - 1 for source, offset in offsets.items() if offset > 0}
+    while unchecked:
+        events.seek(unchecked)
+        batches = events.read(1, _READ_SECONDS * _SILENT_READS)
+        if not batches:
+            raise LogInterrupted(_silence(unchecked))
+        for batch in batches:
+            if batch.facts[0].position > position:
+                return False
+            del unchecked[batch.source]
+    return True
 
 
 def _silence(sources: Iterable[Source]) -> str:
@@ -129,8 +126,13 @@ def _behind(held: Checkpoints, targets: Places) -> Mapping[Source, int]:
     }
 
 
-def _missing(held: Checkpoints, targets: Places) -> int:
-    return sum(targets[source].next_offset - offset for source, offset in _behind(held, targets).items())
+def _reached(batches: Iterable[Batch], targets: Places) -> Places:
+    """Targets whose position was passed, with the offset at which that was."""
+    return {
+        batch.source: targets[batch.source]._replace(next_offset=batch.next_offset)
+        for batch in batches
+        if _goes_beyond(batch, targets) and batch.next_offset < targets[batch.source].next_offset
+    }
 
 
 def _goes_beyond(batch: Batch, targets: Places) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import dict_row
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from projections import checkpoints
 from projections.generations import Generation
@@ -68,8 +68,15 @@ class TableComparison:
         return not (self.differences or self.other_columns)
 
 
+class Only(NamedTuple):
+    """The rows that have this value in this column, which every table has."""
+
+    column: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """A table as the catalog knows it: its columns, those that can be summed up, and those of its primary key."""
 
     columns: Sequence[str]
@@ -87,18 +94,20 @@ def compare_when_together(
     deadline = time.monotonic() + patience_seconds
     while True:
         with _snapshot(connection):
-            if all(_stand_together(connection, live, new) for live, new in pairs):
+            if all(stand_together(connection, live, new) for live, new in pairs):
                 return [table for live, new in pairs for table in compare(connection, live, new)]
         if time.monotonic() > deadline:
             return None
         time.sleep(_LOOK_SECONDS)
 
 
-def compare(connection: Connection[Any], live: Generation, new: Generation) -> Sequence[TableComparison]:
-    """Compare all tables of two generations, as the connection's transaction sees them."""
-    of_live, of_new = _tables(connection, live), _tables(connection, new)
+def compare(
+    connection: Connection[Any], live: Generation, new: Generation, only: Only | None = None
+) -> Sequence[TableComparison]:
+    """Compare all tables of two generations, or only some of their rows, as the connection's transaction sees them."""
+    of_live, of_new = tables_of(connection, live), tables_of(connection, new)
     return [
-        _compare_table(connection, live, new, table, of_live.get(table), of_new.get(table))
+        _compare_table(connection, live, new, table, of_live.get(table), of_new.get(table), only)
         for table in sorted(of_live.keys() | of_new.keys())
     ]
 
@@ -110,7 +119,8 @@ def _snapshot(connection: Connection[Any]) -> Iterator[None]:
         yield
 
 
-def _stand_together(connection: Connection[Any], live: Generation, new: Generation) -> bool:
+def stand_together(connection: Connection[Any], live: Generation, new: Generation) -> bool:
+    """Whether both have seen the same of every source."""
     standing = checkpoints.load(connection, [live, new])
     sources = standing[live].keys() | standing[new].keys()
     return all(_offset(standing[live], source) == _offset(standing[new], source) for source in sources)
@@ -120,9 +130,10 @@ def _offset(places: Mapping[Any, checkpoints.Checkpoint], source: Any) -> int:
     return places[source].next_offset if source in places else 0
 
 
-def _tables(connection: Connection[Any], generation: Generation) -> Mapping[str, _Table]:
+def tables_of(connection: Connection[Any], generation: Generation) -> Mapping[str, Table]:
+    """The tables of a generation, by name."""
     rows = connection.execute(_TABLES, [generation.schema])
-    return {table: _Table(columns, numeric, key) for table, columns, numeric, key in rows}
+    return {table: Table(columns, numeric, key) for table, columns, numeric, key in rows}
 
 
 def _compare_table(
@@ -130,8 +141,9 @@ def _compare_table(
     live: Generation,
     new: Generation,
     table: str,
-    of_live: _Table | None,
-    of_new: _Table | None,
+    of_live: Table | None,
+    of_new: Table | None,
+    only: Only | None,
 ) -> TableComparison:
     """The columns that both have are compared; where the table is new or gone, there is nothing to compare but its name."""
     shared = [column for column in of_live.columns if column in of_new.columns] if of_live and of_new else []
@@ -139,7 +151,7 @@ def _compare_table(
     if not shared or of_live is None or of_new is None or of_live.key != of_new.key:
         return _incomparable(live, table, other or ["(its primary key)"])
     numeric = [column for column in of_live.numeric if column in of_new.numeric and column not in of_live.key]
-    names = _Names(live, new, table, of_live.key, shared, numeric)
+    names = _Names(live, new, table, only, of_live.key, shared, numeric)
     with connection.cursor(row_factory=dict_row) as cursor:
         counts = cursor.execute(names.counting()).fetchone() or {}
         of_live_sums, of_new_sums = counts.pop("live_sums"), counts.pop("new_sums")
@@ -203,13 +215,14 @@ class _Names:
         live: Generation,
         new: Generation,
         table: str,
+        only: Only | None,
         key: Sequence[str],
         columns: Sequence[str],
         numeric: Sequence[str],
     ) -> None:
         self._parts = {
-            "live": Identifier(live.schema, table),
-            "new": Identifier(new.schema, table),
+            "live": _rows(live, table, only),
+            "new": _rows(new, table, only),
             "on": SQL(" AND ").join(SQL("l.{0} = n.{0}").format(Identifier(column)) for column in key),
             "key": SQL(", ").join(SQL("coalesce(l.{0}, n.{0})").format(Identifier(column)) for column in key),
             "l_is": SQL("l.{} IS NOT NULL").format(Identifier(key[0])),
@@ -237,6 +250,13 @@ class _Names:
             " FROM {live} l FULL JOIN {new} n ON {on}"
             " WHERE NOT ({l_is}) OR NOT ({n_is}) OR {l_row} IS DISTINCT FROM {n_row} ORDER BY {key} LIMIT {limit}"
         ).format(**self._parts, limit=_EXAMPLES)
+
+
+def _rows(generation: Generation, table: str, only: Only | None) -> Composed:
+    every = SQL("{}").format(Identifier(generation.schema, table))
+    if only is None:
+        return every
+    return SQL("(SELECT * FROM {} WHERE {} = {})").format(every, Identifier(only.column), Literal(only.value))
 
 
 def _row(side: str, columns: Sequence[str]) -> Composed:

@@ -17,6 +17,7 @@ from schemas.envelope import Recorded
 name = "credits"
 topics = frozenset({"credits"})
 stream_prefixes = ("wal_",)
+stream_column = "wallet_id"
 tables = beside(__file__)
 
 _WALLETS = Table(__file__, "wallets", merge="apply_wallets")

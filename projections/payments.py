@@ -39,6 +39,7 @@ from schemas.names import EVENTS
 name = "payments"
 topics = frozenset({"payments"})
 stream_prefixes = ("pay_",)
+stream_column = "payment_id"
 tables = beside(__file__) + refunds.tables
 
 _PAYMENTS = Table(__file__, "payments", merge="apply")

@@ -17,6 +17,7 @@ from schemas.envelope import Recorded
 name = "projects"
 topics = frozenset({"projects"})
 stream_prefixes = ("prj_",)
+stream_column = "project_id"
 tables = beside(__file__)
 
 _PROJECTS = Table(__file__, "projects", merge="apply_projects")

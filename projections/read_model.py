@@ -6,6 +6,8 @@ To write one: declare its tables in `visits.sql`, one column on each line, and n
 into old ones in `visits.apply_visits.sql` (see `projections.tables`). Turn facts into rows, mappings of columns to values, and
 let `apply` hand them to `_VISITS.write`, which knows how to send few and many. Then name the module in `projections.catalog`.
 
+Every table has the column in which its rows name their stream (`stream_column`), for a fold sees one stream at a time.
+
 A new column of a table is a line in its CREATE TABLE, an entry in the rows, and a line where the statement says what changes.
 """
 
@@ -18,11 +20,19 @@ from schemas.envelope import Recorded
 
 
 class ReadModel(Protocol):
-    """`tables` is the SQL that makes its tables, in the schema that `search_path` names."""
+    """`tables` is the SQL that makes its tables, in the schema that `search_path` names.
+
+    `stream_prefixes` say which streams it shows (`pay_`), `stream_column` in which column every row of every table names
+    the stream that it came from: so that one stream's rows can be folded anew and held against the live ones.
+    """
 
     name: str
     topics: frozenset[str]
+    stream_column: str
     tables: str
+
+    @property
+    def stream_prefixes(self) -> tuple[str, ...]: ...
 
     def apply(self, facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
         """Fold facts, in order per stream, into the tables of `schema`. Applying the same facts twice changes nothing.

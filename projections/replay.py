@@ -17,7 +17,7 @@ from eventlog.kafka import KafkaLog
 from eventlog.log import Source
 from eventlog.store import STORE, StoreLog
 from projections import checkpoints, comparison, generations, turns
-from projections.building import Audience, Builder
+from projections.building import EVERYTHING, Audience, Builder, places_in_kafka
 from projections.checkpoints import Checkpoint
 from projections.comparison import TableComparison
 from projections.fingerprint import fingerprint
@@ -26,8 +26,7 @@ from projections.read_model import ReadModel
 
 From = Literal["kafka", "store"]
 
-_FROM_WHERE: Mapping[str, str] = {"kafka": "Kafka", "store": "the store"}
-_EVERYTHING = 2**62
+FROM_WHERE: Mapping[str, str] = {"kafka": "Kafka", "store": "the store"}
 _PATIENCE_SECONDS = 10.0
 _ATTEMPTS = 5
 
@@ -61,6 +60,16 @@ class Outcome:
     replaced: Mapping[str, str | None]
     tables: Sequence[TableComparison]
     accepted: str | None
+
+    @property
+    def name(self) -> str:
+        """What a file about it is called."""
+        return "-".join(sorted(self.new))
+
+    @property
+    def heading(self) -> str:
+        new = ", ".join(sorted(self.new.values()))
+        return f"{new} from {FROM_WHERE[self.source]}, begun at {self.began_at:%Y-%m-%d %H:%M:%S %Z}."
 
     @property
     def is_equal(self) -> bool:
@@ -103,7 +112,7 @@ class Replay:
         self._store = store
         self._models = models
         self._audience = audience
-        self._builder = Builder(connection, events, store, audience)
+        self._builder = Builder(connection, audience)
 
     def run(self, source: From, accepted: str | None, keep: Callable[[Outcome], object]) -> Outcome:
         """Build, compare, `keep` the outcome, and switch if it is good; all read models at once, or none.
@@ -171,8 +180,11 @@ class Replay:
         targets = self._targets(pairs)
         position = self._position_to_reach(targets)
         if new and position > 0:
-            self._builder.read_store(new, position)
-            self._builder.go_on_in_kafka(new, targets, position)
+            self._builder.read_store(self._store, new, position)
+            places = places_in_kafka(self._events, self._store, position, targets)
+            for generation in new:
+                read = {source: place for source, place in places.items() if source.topic in generation.model.topics}
+                checkpoints.replace(self._connection, generation, read)
 
     def _position_to_reach(self, targets: Mapping[Source, Checkpoint]) -> int:
         """The highest position up to which the live generations have seen everything."""
@@ -182,7 +194,7 @@ class Replay:
     def _catch_up(self, pairs: Sequence[Pair]) -> None:
         """Bring new generations from where they are to where the live ones stand, as they go on."""
         new = [pair.new for pair in pairs]
-        while self._builder.read_kafka(new, self._targets(pairs)):
+        while self._builder.read_kafka(self._events, new, self._targets(pairs)):
             pass
 
     def _targets(self, pairs: Iterable[Pair]) -> Mapping[Source, Checkpoint]:
@@ -198,7 +210,7 @@ class Replay:
     def _ends(self, generation: Generation) -> Mapping[Source, Checkpoint]:
         ends = self._events.ends().items()
         return {
-            source: Checkpoint(end, _EVERYTHING, 0) for source, end in ends if source.topic in generation.model.topics
+            source: Checkpoint(end, EVERYTHING, 0) for source, end in ends if source.topic in generation.model.topics
         }
 
     # Comparing, and the switch.
@@ -244,7 +256,7 @@ def _unusable(leftover: Standing, source: From, accepted: str | None) -> str | N
     if leftover.built_by != fingerprint():
         return "other code has built it"
     if leftover.source != source:
-        return f"it was built from {_FROM_WHERE[leftover.source]}"
+        return f"it was built from {FROM_WHERE[leftover.source]}"
     if leftover.state == "refused" and accepted is None:
         return "its rows differed, and it was not accepted"
     return None

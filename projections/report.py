@@ -3,17 +3,44 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 from rich.console import Console
 from rich.table import Table
 
 from projections.comparison import Difference, TableComparison
-from projections.replay import Outcome
 
 _EXAMPLES_ON_SCREEN = 5
 _WIDE = 200  # Columns of the file for people, so that nothing in it is broken in two.
+
+
+class Found(Protocol):
+    """What a replay came to, as far as it is reported. A dataclass, for all of it goes into the JSON."""
+
+    @property
+    def began_at(self) -> datetime: ...
+
+    @property
+    def tables(self) -> Sequence[TableComparison]: ...
+
+    @property
+    def name(self) -> str:
+        """What its files are called, behind the time."""
+        ...
+
+    @property
+    def heading(self) -> str: ...
+
+    @property
+    def verdict(self) -> str: ...
+
+    @property
+    def is_equal(self) -> bool: ...
+
+    @property
+    def is_good(self) -> bool: ...
 
 
 class Files(NamedTuple):
@@ -23,44 +50,44 @@ class Files(NamedTuple):
     data: Path
 
 
-def files_of(outcome: Outcome, folder: Path) -> Files:
-    """Where an outcome is kept: `<folder>/20260301T020000Z-payments.txt` and `.json`."""
-    names = "-".join(sorted(outcome.new))
-    stem = f"{outcome.began_at:%Y%m%dT%H%M%S%fZ}-{names}"
+def files_of(found: Found, folder: Path) -> Files:
+    """Where an found is kept: `<folder>/20260301T020000Z-payments.txt` and `.json`."""
+    stem = f"{found.began_at:%Y%m%dT%H%M%S%fZ}-{found.name}"
     return Files(folder / f"{stem}.txt", folder / f"{stem}.json")
 
 
-def write(outcome: Outcome, folder: Path) -> Files:
-    """Keep an outcome in files of its own."""
+def write(found: Found, folder: Path) -> Files:
+    """Keep an found in files of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = files_of(outcome, folder)
-    files.data.write_text(json.dumps(_as_json(outcome), indent=2, ensure_ascii=False, default=str) + "\n")
+    files = files_of(found, folder)
+    files.data.write_text(json.dumps(_as_json(found), indent=2, ensure_ascii=False, default=str) + "\n")
     with files.text.open("w") as file:
-        _print(outcome, Console(file=file, width=_WIDE), examples=None)
+        _print(found, Console(file=file, width=_WIDE), examples=None)
     return files
 
 
-def show(outcome: Outcome, folder: Path, console: Console) -> None:
+def show(found: Found, folder: Path, console: Console) -> None:
     """A row for each table, sums, the first differences, the verdict, and where the whole report is."""
-    _print(outcome, console, _EXAMPLES_ON_SCREEN)
-    text, data = files_of(outcome, folder)
+    _print(found, console, _EXAMPLES_ON_SCREEN)
+    text, data = files_of(found, folder)
     _say(console, f"The report is in {text}, for programs in {data}.")
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
-    content = {**asdict(outcome), "equal": outcome.is_equal, "good": outcome.is_good, "verdict": outcome.verdict}
+def _as_json(found: Found) -> dict[str, Any]:
+    content = {**asdict(cast(Any, found)), "equal": found.is_equal, "good": found.is_good, "verdict": found.verdict}
     for table in content["tables"]:
         table["sums"] = {column: sums._asdict() for column, sums in table["sums"].items()}
     return content
 
 
-def _print(outcome: Outcome, console: Console, examples: int | None) -> None:
-    if outcome.tables:
-        console.print(_overview(outcome.tables))
-    for table in outcome.tables:
+def _print(found: Found, console: Console, examples: int | None) -> None:
+    _say(console, found.heading)
+    if found.tables:
+        console.print(_overview(found.tables))
+    for table in found.tables:
         for line in _about(table, examples):
             _say(console, line)
-    _say(console, outcome.verdict)
+    _say(console, found.verdict)
 
 
 def _say(console: Console, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""What a replay reads from its environment."""
+"""What the read side's tools read from the environment."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,11 +9,16 @@ from eventlog.topics import TopicSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaySettings(TopicSettings):
-    """Where the tables are, and the log. From the store a replay reads most, and from Kafka what came since.
+class DatabaseSettings:
+    """Where the tables are, and the store. `startup_seconds` is how long servers are waited for at the start."""
 
-    `startup_seconds` is how long both are waited for at the start.
-    """
+    database_url: Annotated[str, Field(alias="DATABASE_URL")]
+    startup_seconds: Annotated[float, Field(alias="TILLSTREAM_STARTUP_SECONDS", gt=0)] = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySettings(TopicSettings):
+    """The same for what reads Kafka too, and how its topics are to be. From the store a replay reads most, not all."""
 
     database_url: Annotated[str, Field(alias="DATABASE_URL")]
     bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS")]

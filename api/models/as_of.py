@@ -3,25 +3,18 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.models.fields import Moment, QueryModel
-
-_MOMENT = TypeAdapter[datetime](Moment)
-_LONGEST = 18  # Digits: what is longer is no position that Postgres could hold.
+from api.models.fields import QueryModel
+from projections.as_of import AsOf, parse
 
 
-def _as_of(text: str) -> int | datetime:
-    if text.isascii() and text.isdecimal() and len(text) <= _LONGEST:
-        return int(text)
+def _parse(text: str) -> AsOf:
     try:
-        return _MOMENT.validate_python(text)
-    except ValidationError:
-        raise PydanticCustomError(
-            "as_of_invalid",
-            "Send a position, such as 1234, or a time with its zone, such as 2026-03-01T12:00:00Z (and %2B for a plus).",
-        ) from None
+        return parse(text)
+    except ValueError as error:
+        raise PydanticCustomError("as_of_invalid", "{sentence}", {"sentence": str(error)}) from None
 
 
 class AsOfQuery(QueryModel):
@@ -29,7 +22,7 @@ class AsOfQuery(QueryModel):
 
     as_of: Annotated[
         int | datetime | None,
-        PlainValidator(_as_of),
+        PlainValidator(_parse),
         WithJsonSchema(
             {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "format": "date-time"}, {"type": "null"}]}
         ),

@@ -149,7 +149,7 @@ async def test_what_is_neither_a_position_nor_a_time_is_refused(shop: Shop, as_o
 
         assert refused.status_code == 422
         assert error_of(refused)["param"] == "as_of"
-        assert "Send a position, such as 1234, or a time with its zone" in error_of(refused)["message"]
+        assert "Give a position, such as 1234, or a time with its zone" in error_of(refused)["message"]
 
 
 async def test_to_another_project_there_is_no_payment_at_any_time(past: Past) -> None:

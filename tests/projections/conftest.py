@@ -1,6 +1,7 @@
 """What the read side's tests share: live generations to fold into, their rows, and a pool to query them."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from projections.read_model import ReadModel
 from runtime import postgres
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
+from tests.projections.stage import Stage, set_stage
 
 Apply = Callable[[ReadModel, Sequence[Recorded]], None]
 Rows = Callable[[str], Sequence[dict[str, Any]]]
@@ -52,6 +54,18 @@ def rows(connection: Connection[Any]) -> Rows:
             return cursor.execute(f"SELECT * FROM {table} ORDER BY 1, 2".encode()).fetchall()
 
     return rows
+
+
+@pytest.fixture
+def stage(database_url: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Stage:
+    """A log in Kafka and in the store, shown in a live generation of `payments`."""
+    return set_stage(database_url, kafka_bootstrap, topic_prefix, tmp_path)
+
+
+@pytest.fixture
+def whole_stage(database_url: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Stage:
+    """The same, shown in live generations of every read model."""
+    return set_stage(database_url, kafka_bootstrap, topic_prefix, tmp_path, "--all")
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import psycopg
 import pytest
 from confluent_kafka import Producer
 
@@ -15,50 +14,7 @@ from sandbox.kafka import Kafka
 from sandbox.supervisor import Supervisor
 from schemas import cloudevents
 from schemas.envelope import written
-from tests.projecting import Done, ask, environment, replay
-from tests.published import lives_of_payments, make_topics, put_in_store, send
-
-FACTS = lives_of_payments(60).facts
-LIVE = "SELECT md5(string_agg(p::text, ' ' ORDER BY payment_id)), count(*) FROM payments_1.payments p"
-SWITCHED = (
-    "SELECT generation, state FROM read.generations WHERE read_model = 'payments' AND state IN ('live', 'following')"
-)
-
-
-class Stage(NamedTuple):
-    """A log that is shown in a live generation of `payments`, and what that looks like."""
-
-    env: Mapping[str, str]
-    reports: Path
-    shown: list[tuple[Any, ...]]
-
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        return ask(self.env["DATABASE_URL"], query)
-
-    def run(self, statement: str) -> None:
-        with psycopg.connect(self.env["DATABASE_URL"], autocommit=True) as connection:
-            connection.execute(statement.encode())
-
-    def replay(self, source: str = "kafka", **env: str) -> Done:
-        return replay({**self.env, **env}, self.reports, "payments", "--source", source)
-
-    def is_untouched(self) -> bool:
-        return self.ask(LIVE) == self.shown and self.ask(SWITCHED) == [(1, "live")]
-
-
-def set_stage(database_url: str, kafka_bootstrap: str, topic_prefix: str, folder: Path) -> Stage:
-    make_topics(kafka_bootstrap, topic_prefix)
-    put_in_store(database_url, FACTS)
-    send(kafka_bootstrap, topic_prefix, FACTS)
-    env = {**environment(database_url, kafka_bootstrap, topic_prefix), "TILLSTREAM_STARTUP_SECONDS": "2"}
-    first = replay(env, folder / "first", "payments", "--source", "store")
-    assert first.status == 0, first.said
-    return Stage(env, folder / "reports", ask(database_url, LIVE))
-
-
-@pytest.fixture
-def stage(database_url: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Stage:
-    return set_stage(database_url, kafka_bootstrap, topic_prefix, tmp_path)
+from tests.projections.stage import FACTS, Stage, set_stage
 
 
 def test_a_second_replay_of_one_read_model_is_told_of_the_first(stage: Stage) -> None:
@@ -196,12 +152,12 @@ def test_postgres_lost_in_the_middle_costs_nothing_that_was_built(
     end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{application}'"
     with monkeypatch.context() as patch:
         after_some_facts(patch, lambda: stage.run(f"{end} AND datname = current_database()"))
-        done = stage.replay("store")
+        done = stage.replay("--source", "store")
 
     assert done.status == 1
     assert "Postgres broke off (" in done.stderr
     assert stage.is_untouched()
-    again = stage.replay("store")
+    again = stage.replay("--source", "store")
     assert again.status == 0, again.said
     assert "Going on with payments_2" in again.stdout
 
@@ -219,14 +175,14 @@ def test_a_full_disk_is_said_and_the_replay_goes_on_once_there_is_room(stage: St
         """
     )
 
-    done = stage.replay("store")
+    done = stage.replay("--source", "store")
 
     assert done.status == 1
     assert "Postgres has no room left for the new tables (could not extend file" in done.stderr
     assert "Make room on its disk" in done.stderr
     assert stage.is_untouched()
     stage.run("DROP TRIGGER full_disk ON read.checkpoints")
-    again = stage.replay("store")
+    again = stage.replay("--source", "store")
     assert again.status == 0, again.said
 
 
@@ -249,7 +205,7 @@ def test_kafka_lost_in_the_middle_ends_it_with_a_sentence(
     monkeypatch.setattr("projections.building._SILENT_READS", 3)
     after_some_facts(monkeypatch, kill)
 
-    done = stage.replay("kafka")
+    done = stage.replay()
 
     assert done.status == 1
     assert "Nothing more could be read of payments" in done.stderr
