@@ -19,6 +19,7 @@ from sandbox.stripe.errors import StripeRefusal, advancing, broken, unauthentica
 from sandbox.stripe.expansion import expand
 from sandbox.stripe.faults import Break, Fault
 from sandbox.stripe.forms import decode
+from sandbox.stripe.generations import render
 from sandbox.stripe.idempotency import Attempt, Kept
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.parameters import Reader, array, text
@@ -135,7 +136,8 @@ class Exchange:
         named = [self.request.path_params.get("id"), *(call.params.get(name) for name in NAME_A_CLOCK)]
         with self.account.in_time_of(*named):
             self._refuse_while_advancing(*named)
-            return expand(self.account.store, self.endpoint.handle(call), paths)
+            found = expand(self.account.store, self.endpoint.handle(call), paths)
+            return _in_version(self.account, found, self.version)
 
     def _refuse_while_advancing(self, *named: str | None) -> None:
         clock = self.account.test_clock_of(*named)
@@ -145,6 +147,13 @@ class Exchange:
     def echoed(self) -> dict[str, str]:
         key = {"Idempotency-Key": self.key} if self.key else {}
         return {"Request-Id": self.request_id, "Stripe-Version": self.version, **key}
+
+
+def _in_version(account: Account, found: JsonObject, version: str) -> JsonObject:
+    """As the caller's version shows it. Events stay as they were sent."""
+    is_event = found["object"] == "event" or (found["object"] == "list" and found["url"] == "/v1/events")
+    shown: JsonObject = found if is_event else render(account.store, found, version)
+    return shown
 
 
 def authenticate(request: Request, api_key: str) -> None:

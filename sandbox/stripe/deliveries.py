@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from sandbox.stripe.generations import unknown_types
 from sandbox.stripe.ids import random_text
 from sandbox.stripe.losses import is_lost
 from sandbox.stripe.store import JsonObject, Store
@@ -75,12 +76,16 @@ class Deliveries:
 
     # Writing down what is to be sent. Called in the transaction that makes the event.
 
-    def announce(self, event: JsonObject) -> int:
-        """Address an event to every endpoint that wants its type. Returns how many do."""
+    def announce(self, event: JsonObject, data_in: Callable[[str], JsonObject]) -> int:
+        """Address an event to every endpoint that wants its type. Returns how many do.
+
+        `data_in` renders what the event is about in an API version: each endpoint gets its own.
+        """
         enabled = self._store.every("webhook_endpoint", status="enabled")
         endpoints = [endpoint for endpoint in enabled if wants(endpoint, event["type"])]
         for endpoint in endpoints:
-            addressed = event | {"api_version": endpoint["api_version"], "pending_webhooks": len(endpoints)}
+            version = endpoint["api_version"]
+            addressed = event | {"api_version": version, "data": data_in(version), "pending_webhooks": len(endpoints)}
             state, outcome = ("dropped", "lost") if is_lost(self._store, event["type"]) else ("waiting", None)
             self._store.connection.execute(
                 "insert into deliveries (event, type, endpoint, body, state, due, outcome) values (?, ?, ?, ?, ?, ?, ?)",
@@ -217,7 +222,8 @@ class Deliveries:
 
 
 def wants(endpoint: JsonObject, type: str) -> bool:
-    return "*" in endpoint["enabled_events"] or type in endpoint["enabled_events"]
+    known = type not in unknown_types(endpoint["api_version"])
+    return known and ("*" in endpoint["enabled_events"] or type in endpoint["enabled_events"])
 
 
 async def post(client: httpx.AsyncClient, url: str, body: str, secret: str) -> str:

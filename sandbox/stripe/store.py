@@ -39,6 +39,7 @@ class Page:
     created: Mapping[str, int] = field(default_factory=dict)  # gt, gte, lt, lte → second
     equal: Mapping[str, Any] = field(default_factory=dict)  # field of the body → what it must be
     among: Mapping[str, Sequence[str]] = field(default_factory=dict)  # field of the body → what it may be
+    outside: Mapping[str, Sequence[str]] = field(default_factory=dict)  # field of the body → what it may not be
     above: Mapping[str, int] = field(default_factory=dict)  # field of the body → what it must exceed
     like: Mapping[str, str] = field(default_factory=dict)  # field of the body → pattern in which `*` is anything
     inside: Mapping[str, tuple[str, Any]] = field(
@@ -163,6 +164,9 @@ def _conditions(kind: str, page: Page) -> tuple[list[str], list[Any]]:
     for name, choices in page.among.items():
         conditions.append(f"json_extract(body, '$.{name}') in ({', '.join('?' * len(choices))})")
         values.extend(choices)
+    for name, banned in page.outside.items():
+        conditions.append(f"json_extract(body, '$.{name}') not in ({', '.join('?' * len(banned))})")
+        values.extend(banned)
     for name, floor in page.above.items():
         conditions.append(f"json_extract(body, '$.{name}') > ?")
         values.append(floor)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sandbox.stripe.account import STRIPE_ITSELF, Account, Cause
 from sandbox.stripe.api import Call, Endpoint
 from sandbox.stripe.errors import StripeRefusal
+from sandbox.stripe.generations import render, unknown_types
 from sandbox.stripe.ids import new_id
 from sandbox.stripe.lists import listed, page_of
 from sandbox.stripe.parameters import array, boolean, listing, moment, record, text
@@ -27,23 +29,27 @@ def record_event(
 
     `previous` are fields as they were before, some or all: what differs from now becomes `previous_attributes`.
     """
-    data: JsonObject = {"object": subject}
-    changed = differences(subject | dict(previous or {}), subject)
-    if changed:
-        data["previous_attributes"] = changed
+    data_in = partial(_data, account, subject, subject | dict(previous or {}))
     event = {
         "id": new_id("evt"),
         "object": "event",
         "api_version": account.settings.api_version,
         "created": account.clock.second(),
-        "data": data,
+        "data": data_in(account.settings.api_version),
         "livemode": False,
         "pending_webhooks": 0,
         "request": {"id": cause.request_id, "idempotency_key": cause.idempotency_key},
         "type": type,
     }
-    event["pending_webhooks"] = account.deliveries.announce(event)
+    event["pending_webhooks"] = account.deliveries.announce(event, data_in)
     account.store.add(event)
+
+
+def _data(account: Account, subject: JsonObject, before: JsonObject, version: str) -> JsonObject:
+    """What the event is about, and what was different before, as that API version shows them."""
+    now = render(account.store, subject, version)
+    changed = differences(render(account.store, before, version), now) if before != subject else {}
+    return {"object": now, **({"previous_attributes": changed} if changed else {})}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> JsonObject:
@@ -75,7 +81,8 @@ def _filters(call: Call) -> dict[str, Any]:
     horizon = call.account.clock.second() - SHOWN_SECONDS
     created = dict(call.params.get("created", {}))
     created["gt"] = max(created.get("gt", 0), horizon)
-    filters: dict[str, Any] = {"created": created}
+    hidden = unknown_types(call.account.settings.api_version)
+    filters: dict[str, Any] = {"created": created, "outside": {"type": hidden} if hidden else {}}
     if "type" in call.params and "types" in call.params:
         message = "You may only specify one of these parameters: type, types."
         raise StripeRefusal(400, message, code="parameters_exclusive", param="types")

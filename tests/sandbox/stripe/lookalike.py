@@ -11,7 +11,7 @@ from typing import Any, cast
 import httpx
 import stripe
 
-from sandbox.stripe.account import Settings
+from sandbox.stripe.account import API_VERSION, Settings
 
 WAIT_SECONDS = 10.0
 API_KEY = "sk_test_lookalike"
@@ -20,7 +20,7 @@ SUCCESS_URL = "https://shop.example/thanks?session={CHECKOUT_SESSION_ID}"
 CANCEL_URL = "https://shop.example/cart"
 
 
-def settings(data: Path, webhook_url: str | None) -> Settings:
+def settings(data: Path, webhook_url: str | None, api_version: str = API_VERSION) -> Settings:
     """Fast: a minute between two attempts lasts 20 ms; a debit or a refund settles when a test says so."""
     return Settings(
         data=data,
@@ -28,6 +28,7 @@ def settings(data: Path, webhook_url: str | None) -> Settings:
         api_key=API_KEY,
         webhook_secret=WEBHOOK_SECRET,
         webhook_url=webhook_url,
+        api_version=api_version,
         retry_minute_seconds=0.02,
         settlement_seconds=600,
         booking_seconds=0.02,
