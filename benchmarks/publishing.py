@@ -13,9 +13,9 @@ from benchmarks import workload
 from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import PARTITIONS, Servers, wait_until
 from commands.publisher import numbering, sending
-from commands.publisher.facts import Numbered
 from commands.publisher.halves import CHANNEL
 from eventlog import topics
+from eventlog.numbered import Numbered, prepare
 from eventlog.topics import full_name
 from runtime import kafka
 from schemas import cloudevents
@@ -65,7 +65,7 @@ def _records(database_url: str) -> Sequence[Produced]:
     """What the publisher will send, made beforehand: every fact with its sixteen headers."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_BRING_BACK)
-        numbering.prepare(connection)
+        prepare(connection)
         numbers = iter(lambda: numbering.number(connection, PARTITIONS, 2_000), ())
         return [_record(fact) for facts in numbers for fact in facts]
 

@@ -16,6 +16,7 @@ from benchmarks.load import Load
 from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import PARTITIONS, Servers
 from commands.publisher import numbering
+from eventlog import numbered
 from eventlog.store import STORE, StoreLog
 from projections import checkpoints, folding, generations
 from projections.catalog import READ_MODELS
@@ -45,7 +46,7 @@ def _fill(database_url: str) -> None:
     ):
         workload.record_project(store)
         workload.record_payments(store, _PAYMENTS)
-        numbering.prepare(store)
+        numbered.prepare(store)
         while numbering.number(store, PARTITIONS, 2_000):
             pass
         generations.ensure_live(connection, READ_MODELS)

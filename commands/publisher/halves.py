@@ -8,10 +8,11 @@ from psycopg import Connection
 
 from commands.publisher import epoch as epochs
 from commands.publisher import facts, numbering
-from commands.publisher.facts import Numbered
 from commands.publisher.handover import Handover
 from commands.publisher.progress import Progress
 from commands.publisher.sending import Sender
+from eventlog import numbered
+from eventlog.numbered import Numbered
 
 CHANNEL = "tillstream_recorded"  # The store notifies it after its commits.
 BATCH = 2_000
@@ -40,7 +41,7 @@ class NumberingHalf:
 
     def run(self, ended: Ended) -> None:
         """Work until it is ended. Raises `epoch.Fenced`, `psycopg.OperationalError`."""
-        numbering.prepare(self._connection)
+        numbered.prepare(self._connection)
         self._listening.execute(f"LISTEN {CHANNEL}".encode())
         while not ended():
             self._number_all(ended)
@@ -49,8 +50,8 @@ class NumberingHalf:
 
     def _number_all(self, ended: Ended) -> None:
         while not ended() and numbering.is_due(self._connection):
-            if numbered := self._number():
-                self._handover.offer(numbered, _ROOM_SECONDS)
+            if batch := self._number():
+                self._handover.offer(batch, _ROOM_SECONDS)
 
     def _number(self) -> Sequence[Numbered]:
         return numbering.number(self._connection, self._partitions, BATCH, self._epoch, batches=_BATCHES)
@@ -74,7 +75,7 @@ class SendingHalf:
 
         Raises `DeliveryFailed`, `epoch.Fenced`, `psycopg.OperationalError`.
         """
-        numbering.prepare(self._connection)
+        numbered.prepare(self._connection)
         self._connection.execute("SET synchronous_commit = off")  # A lost checkpoint is found again in Kafka.
         while not ended():
             self._send_next()

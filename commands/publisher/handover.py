@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-from commands.publisher.facts import Numbered
+from eventlog.numbered import Numbered
 
 
 class Handover:

@@ -12,25 +12,12 @@ from typing import Any
 from psycopg import Connection, Cursor
 
 from commands.publisher import epoch as epochs
-from commands.publisher import facts
-from commands.publisher.facts import Numbered, Row
+from eventlog.numbered import Numbered, Row, ask, envelope_of
 from eventlog.topics import partition_of
 from schemas.chain import GENESIS, link
 
 _FOLDER = Path(__file__).parent
 _TAKE, _LAST, _PLACE = ((_FOLDER / name).read_bytes() for name in ("take.sql", "last.sql", "place.sql"))
-
-
-def prepare(connection: Connection[Any]) -> None:
-    """Settle a connection's plans for numbering and reading.
-
-    The outbox is filled and emptied all the time, so what Postgres believes of its size is mostly wrong, and a plan that
-    reads all events for it is never right.
-    """
-    connection.execute(
-        "SELECT set_config('enable_' || way, 'off', false) FROM unnest(%s::text[]) AS way",
-        (["seqscan", "bitmapscan", "hashjoin", "mergejoin", "memoize"],),
-    )
 
 
 def is_due(connection: Connection[Any]) -> bool:
@@ -54,9 +41,8 @@ def number(
         position, hash = last.fetchone() or (0, GENESIS)
         while taken:
             batches -= 1
-            ahead = (
-                _take(connection, limit) if batches and len(taken) >= limit else None
-            )  # While we chain, Postgres takes.
+            more = batches > 0 and len(taken) >= limit
+            ahead = _take(connection, limit) if more else None  # Postgres takes while we chain.
             batch = list(_chain(taken, position, hash, partitions))
             _place(connection, batch)
             numbered += batch
@@ -66,7 +52,7 @@ def number(
 
 
 def _take(connection: Connection[Any], limit: int) -> Cursor[Any]:
-    return facts.ask(connection, _TAKE, {"limit": limit})
+    return ask(connection, _TAKE, {"limit": limit})
 
 
 def _enter(connection: Connection[Any], epoch: int | None) -> None:
@@ -79,7 +65,7 @@ def _enter(connection: Connection[Any], epoch: int | None) -> None:
 def _chain(taken: Iterable[Row], position: int, previous_hash: bytes, partitions: int) -> Iterator[Numbered]:
     for row in taken:
         position += 1
-        written, value = facts.written(row)
+        written, value = envelope_of(row)
         hash = link(previous_hash, position=position, written=written, value=value)
         yield Numbered(position, written, value, previous_hash, hash, partition_of(written.stream, partitions))
         previous_hash = hash

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from commands.publisher.facts import Numbered
 from commands.publisher.tails import Tail
+from eventlog.numbered import Numbered
 from eventlog.topics import full_name
 from runtime import kafka
 from schemas import cloudevents

@@ -1,5 +1,5 @@
 -- Take whole commands out of the outbox, those with the lowest ordinals, and all that is known of their facts, written as
--- hash and headers have it (schemas.envelope.Written). The facts of one command are neighbours. (A left join: a row without
+-- hash and headers have it (eventlog/numbered.sql). The facts of one command are neighbours. (A left join: a row without
 -- its fact would otherwise vanish, and not fail.)
 WITH oldest AS (SELECT command_id FROM store.outbox ORDER BY ordinal LIMIT %(limit)s),
      taken AS (DELETE FROM store.outbox

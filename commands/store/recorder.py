@@ -38,6 +38,7 @@ from commands.store.deadlines import due_times
 from commands.store.outcome import Outcome
 from commands.store.refs import refs
 from commands.store.rows import EventRow, Write
+from eventlog.numbered import prepare
 from schemas import codec, names
 
 _MOST = 2**31 - 1
@@ -177,7 +178,7 @@ class Recorder(ApplicationRecorder):
 
     def _number(self, connection: Connection[Any], events: Sequence[EventRow]) -> Sequence[int]:
         """Number all that is committed, and these events, which are about to be: they keep their order, and get no gap."""
-        numbering.prepare(connection)
+        prepare(connection)
         positions: dict[tuple[str, int], int] = {}
         while facts := numbering.number(connection, self._partitions, _NUMBERED_AT_A_TIME):
             positions.update({(fact.stream, fact.version): fact.position for fact in facts})

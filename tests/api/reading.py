@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from commands.publisher.numbering import number, prepare
+from commands.publisher.numbering import number
+from eventlog.numbered import prepare
 from eventlog.store import STORE, StoreLog
 from projections import folding
 from projections.catalog import READ_MODELS

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from commands.publisher import epoch, numbering
+from commands.publisher import epoch
+from eventlog import numbered
 from eventlog.topics import TopicSettings
 from tests.commands.publisher.processes import PublisherProcess
 
@@ -27,7 +28,7 @@ def connect(database_url: str) -> Iterator[Connect]:
 def connection(connect: Connect) -> Connection[Any]:
     """A connection that numbering has prepared."""
     prepared = connect()
-    numbering.prepare(prepared)
+    numbered.prepare(prepared)
     return prepared
 
 

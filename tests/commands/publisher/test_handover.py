@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from threading import Timer
 from time import monotonic
 
-from commands.publisher.facts import Numbered
 from commands.publisher.handover import Handover
+from eventlog.numbered import Numbered
 from schemas.envelope import Written
 
 

@@ -14,8 +14,8 @@ from psycopg import Connection
 
 from commands.publisher import epoch, facts
 from commands.publisher.epoch import Fenced
-from commands.publisher.facts import Numbered
 from commands.publisher.numbering import is_due, number
+from eventlog.numbered import Numbered
 from eventlog.topics import partition_of
 from schemas.chain import GENESIS, link
 from schemas.envelope import Envelope, written

@@ -9,11 +9,11 @@ from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType  # type: ignore[attr-defined]
 from psycopg import Connection
 
-from commands.publisher.facts import Numbered
 from commands.publisher.numbering import number
 from commands.publisher.sending import DeliveryFailed, Sender, producer
 from commands.publisher.tails import Tail
 from eventlog import topics
+from eventlog.numbered import Numbered
 from eventlog.topics import TopicSettings
 from runtime import kafka
 from tests.commands.publisher.kafka_reading import Record, read_all

@@ -8,11 +8,11 @@ import pytest
 from psycopg import Connection
 
 from commands.publisher import epoch, facts, tails
-from commands.publisher.facts import Numbered
 from commands.publisher.numbering import number
 from commands.publisher.sending import Sender, producer
 from commands.publisher.tails import AnotherHistory, StoreOlderThanKafka, Tail
 from eventlog import topics
+from eventlog.numbered import Numbered
 from eventlog.topics import TopicSettings
 from runtime import kafka
 from schemas.chain import link
