@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg import Connection
 
-from commands.publisher import epoch, facts
+from commands.publisher import epoch, facts, numbering
 from commands.publisher.epoch import Fenced
 from commands.publisher.numbering import is_due, number
 from eventlog.numbered import Numbered
@@ -82,6 +82,20 @@ def test_positions_go_on_where_the_last_batch_ended(connection: Connection[Any],
     assert sizes == [3, 3, 1]
     assert_whole(facts.read(connection, 0, 100))
     assert facts.read(connection, 3, 100) == facts.read(connection, 0, 100)[3:]
+
+
+def test_each_fact_is_looked_up_by_its_key_however_small_postgres_believes_the_outbox_to_be(
+    connection: Connection[Any],
+) -> None:
+    connection.execute("VACUUM (ANALYZE) store.outbox, store.events, store.positions")  # All of them are empty.
+    take = numbering._TAKE.decode().replace("%(limit)s", "$1")
+
+    plan = "\n".join(line for (line,) in rows(connection, f"EXPLAIN (GENERIC_PLAN) {take}"))
+
+    assert "Index Cond: (command_id = ANY" in plan
+    assert "Index Cond: ((stream = taken.stream) AND (version = taken.version))" in plan
+    assert "Join Filter" not in plan
+    assert "Seq Scan" not in plan
 
 
 def test_a_backlog_is_numbered_in_several_batches_of_one_commit(
@@ -233,10 +247,10 @@ def test_without_an_epoch_numbering_keeps_every_publisher_out(
             number(connection, PARTITIONS, 100)
             other = connect()
             write(other, ("pay_2", 1))
-            numbering = executor.submit(number, other, PARTITIONS, 100, own_epoch)
+            other_numbering = executor.submit(number, other, PARTITIONS, 100, own_epoch)
             time.sleep(0.2)
-            waited = not numbering.done()
-        numbering.result(5)
+            waited = not other_numbering.done()
+        other_numbering.result(5)
 
     assert waited
     assert_whole(facts.read(connection, 0, 100))
