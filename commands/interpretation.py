@@ -1,11 +1,24 @@
 """What a gateway tells us, brought to whoever decides what it means: one case for each family of notices."""
 
+from commands.invoices import drop, miss, pay, settle_checkout
 from commands.open_requests import OpenRequests
 from commands.ports import Context, EventStore, Receipt
 from commands.returns import hear_of_refunds
 from commands.settlement import settle
+from commands.statements import state
 from gateways.errors import NoticeUnreadable
-from gateways.notices import ChargeRefunded, Irrelevant, Notice, RefundUpdated, Unreadable
+from gateways.notices import (
+    ChargeRefunded,
+    CheckoutPaid,
+    InvoiceClosed,
+    InvoiceFailed,
+    InvoicePaid,
+    Irrelevant,
+    Notice,
+    RefundUpdated,
+    SubscriptionStated,
+    Unreadable,
+)
 from gateways.port import Gateway
 
 
@@ -29,5 +42,15 @@ async def interpret(
             raise NoticeUnreadable(notice.reason)
         case RefundUpdated() | ChargeRefunded():
             return await hear_of_refunds(notice, context, store, gateway, open_requests)
+        case SubscriptionStated():
+            return await state(notice, context, store, gateway, open_requests)
+        case InvoicePaid():
+            return await pay(notice, context, store, gateway, open_requests)
+        case InvoiceFailed():
+            return await miss(notice, context, store, gateway, open_requests)
+        case InvoiceClosed():
+            return await drop(notice, context, store, gateway, open_requests)
+        case CheckoutPaid(gateway_subscription_id=str(gateway_subscription_id)):
+            return await settle_checkout(notice, gateway_subscription_id, context, store, gateway, open_requests)
         case _:
             return await settle(notice, context, store)

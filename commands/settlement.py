@@ -17,12 +17,14 @@ from gateways.notices import (
 )
 
 
-async def settle(notice: CheckoutNotice, context: Context, store: EventStore) -> Receipt:
-    """Record what a notice means. Raises `NoticeUnmatched`.
+async def settle(
+    notice: CheckoutNotice, context: Context, store: EventStore, subscription_id: str | None = None
+) -> Receipt:
+    """Record what a notice means. Raises `NoticeUnmatched`. `subscription_id` is what a paid checkout began, if anything.
 
     The context's project is replaced by the payment's: the store decides whose payment it is, not what the notice says.
     """
-    payment = await _payment(notice, store)
+    payment = await payment_of(notice, store)
     stream = PAYMENTS.at(payment.payment_id)
     wallet = WALLETS.at(wallet_id(payment.project_id, payment.user_id, payment.credit_type))
     buys_credits = isinstance(notice, CheckoutPaid) and payment.credits > 0
@@ -30,7 +32,7 @@ async def settle(notice: CheckoutNotice, context: Context, store: EventStore) ->
     def decide(states: States) -> Decided:
         payment = states[stream]
         assert payment is not None, "found before"
-        facts = [stream.facts(*_meaning(notice, payment))]
+        facts = [stream.facts(*_meaning(notice, payment, subscription_id))]
         if buys_credits and facts[0].events:
             bought = purchase(
                 states[wallet],
@@ -49,7 +51,7 @@ async def settle(notice: CheckoutNotice, context: Context, store: EventStore) ->
     return await store.record(context.for_project(payment.project_id), streams, decide)
 
 
-async def _payment(notice: CheckoutNotice, store: EventStore) -> Payment:
+async def payment_of(notice: CheckoutNotice, store: EventStore) -> Payment:
     """By the checkout, which only the store can name; before that is known, by what the gateway was told."""
     payment_id = None
     if not isinstance(notice, AttemptDeclined):
@@ -63,7 +65,7 @@ async def _payment(notice: CheckoutNotice, store: EventStore) -> Payment:
     return payment
 
 
-def _meaning(notice: CheckoutNotice, payment: Payment) -> list[PaymentEvent]:
+def _meaning(notice: CheckoutNotice, payment: Payment, subscription_id: str | None) -> list[PaymentEvent]:
     match notice:
         case CheckoutPaid():
             return settlement.succeed(
@@ -73,6 +75,7 @@ def _meaning(notice: CheckoutNotice, payment: Payment) -> list[PaymentEvent]:
                 checkout_id=notice.checkout_id,
                 gateway_payment_id=notice.gateway_payment_id,
                 gateway_subscription_id=notice.gateway_subscription_id,
+                subscription_id=subscription_id,
             )
         case AttemptDeclined():
             return checkout.decline(payment, notice.attempt_id, notice.code, notice.decline_code)

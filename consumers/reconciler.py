@@ -13,7 +13,7 @@ from commands.credits import expire_due
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import CommandInProgress, Context, EventStore, StoreUnavailable
-from consumers import open_checkouts, open_refunds
+from consumers import open_checkouts, open_refunds, open_subscriptions
 from gateways.errors import GatewayUnavailable
 from gateways.port import Gateway
 from runtime import leadership, postgres
@@ -35,11 +35,12 @@ Resolve = Callable[[OpenRequest, Context, EventStore, Gateway, Vault, OpenReques
 _RESOLVES: Mapping[RequestKind, Resolve] = {
     RequestKind.CHECKOUT: open_checkouts.resolve,
     RequestKind.REFUND: open_refunds.resolve,
+    RequestKind.SUBSCRIPTION: open_subscriptions.resolve,
 }
 
 # Words of theirs after which nothing more is to be asked, and after which the time to ask again is set already.
 _OVER = ("ended",)
-_TIMED = ("opened", "pending")
+_TIMED = ("opened", "pending", "current", "repaired", "lapsed")
 
 RECONCILED = Counter("tillstream_reconciled", "What the reconciler took up, by how it ended", ["outcome"])
 

@@ -72,6 +72,13 @@ class PriceNotFixed(GatewayRefused):
         )
 
 
+class SubscriptionUnknownThere(GatewayRefused):
+    """No such subscription there."""
+
+    type: ErrorType = "not_found"
+    code = "subscription_unknown_at_gateway"
+
+
 class SignatureInvalid(DomainError):
     """A webhook that nobody we know has signed, or long ago."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.payment import RefundStatus
+from domain.subscription import Invoice, Stated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,7 @@ class CheckoutPaid:
     currency: str
     gateway_payment_id: str | None
     gateway_subscription_id: str | None
+    invoice_id: str | None = None  # of the subscription that it began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,48 @@ class ChargeRefunded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionStated:
+    """How a subscription stood when the gateway said so, to the second."""
+
+    payment_id: str | None  # of the checkout in which it began: a hint, as above
+    stated: Stated
+    stated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePaid:
+    """An invoice of a subscription is paid (or nothing was due). The authoritative word for each period.
+
+    `gateway_payment_id` is None where nothing was charged, and where the word did not come with it: then the gateway knows.
+    """
+
+    gateway_subscription_id: str
+    payment_id: str | None
+    invoice: Invoice
+    gateway_payment_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceFailed:
+    """An attempt to have an invoice of a subscription paid failed. `attempt` counts from 1."""
+
+    gateway_subscription_id: str
+    payment_id: str | None
+    invoice: Invoice
+    attempt: int
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceClosed:
+    """An invoice of a subscription is not due any more, unpaid: voided, or written off."""
+
+    gateway_subscription_id: str
+    payment_id: str | None
+    invoice_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Irrelevant:
     """Nothing that we act on; kept all the same."""
 
@@ -94,10 +138,10 @@ class Unreadable:
 
 
 CheckoutNotice = CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutExpired | AttemptDeclined
-
+InvoiceNotice = InvoicePaid | InvoiceFailed | InvoiceClosed
 RefundNotice = RefundUpdated | ChargeRefunded
 
-Notice = CheckoutNotice | RefundNotice | Irrelevant | Unreadable
+Notice = CheckoutNotice | RefundNotice | SubscriptionStated | InvoiceNotice | Irrelevant | Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

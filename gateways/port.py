@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.product import Price
+from domain.subscription import Stated
 from gateways.notices import Delivery, Notice, RefundUpdated
 
 
@@ -106,6 +107,22 @@ class Gateway(Protocol):
 
     async def find_checkouts(self, payment_id: str, around: datetime) -> Sequence[Checkout]:
         """Pages opened for this payment around that time, found by paging: for payments whose answer never came."""
+        ...
+
+    async def read_subscription(self, gateway_subscription_id: str) -> Stated:
+        """How a subscription stands now. Raises `SubscriptionUnknownThere`."""
+        ...
+
+    async def read_invoice(self, invoice_id: str) -> Notice:
+        """What there is to say of an invoice now, with the payment that was made for it."""
+        ...
+
+    async def ask_about_invoices(self, gateway_subscription_id: str) -> Sequence[Notice]:
+        """What the gateway knows now of a subscription's newest invoices, as the notices that it would send."""
+        ...
+
+    async def find_checkout(self, gateway_subscription_id: str) -> str | None:
+        """The checkout in which a subscription began."""
         ...
 
     def missed(self, since: datetime) -> AsyncIterator[Delivery]:

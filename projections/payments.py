@@ -208,7 +208,7 @@ def _succeeded(event: PaymentSucceeded) -> Said:
         "amount_minor": event.amount_minor,
         "currency": event.currency,
         "amount_differs": event.amount_differs,
-        "checkout_id": event.checkout_id,
+        "checkout_id": event.checkout_id or None,
         "gateway_payment_id": event.gateway_payment_id,
         "gateway_subscription_id": event.gateway_subscription_id,
     }

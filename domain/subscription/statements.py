@@ -81,6 +81,11 @@ def product_id_at(project: Project, payment: Payment, price_id: str) -> str:
     return product.product_id if product else price_id
 
 
+def differs(subscription: Subscription, stated: Stated) -> bool:
+    """Whether the gateway has it otherwise than is known. What ended stays as it ended."""
+    return not subscription.ended and not _agrees(subscription.standing, stated)
+
+
 def begin(
     payment: Payment, stated: Stated, *, product_id: str, stated_at: datetime, asked: bool, grace: timedelta
 ) -> list[SubscriptionEvent]:

@@ -13,6 +13,7 @@ import stripe
 from stripe.params import EventListParams, RefundListParams
 from stripe.params.checkout import SessionListParamsCreated
 
+from domain.subscription import Stated
 from gateways.errors import (
     CheckoutNotOpen,
     GatewayKeyMismatch,
@@ -20,13 +21,14 @@ from gateways.errors import (
     GatewayUnavailable,
     PriceUnknown,
     RefundNotPossible,
+    SubscriptionUnknownThere,
 )
 from gateways.notices import Delivery, Notice, RefundUpdated
 from gateways.port import Checkout, CheckoutOrder, ListedPrice, RefundOrder
 from gateways.stripe import checkout_requests, refund_requests, requests, signatures, webhooks
-from gateways.stripe.refusals import in_our_words
+from gateways.stripe.refusals import in_our_words, is_missing
 from gateways.stripe.requests import API_VERSION
-from gateways.stripe.translation import checkout_sessions, prices, refunds
+from gateways.stripe.translation import checkout_sessions, invoices, prices, refunds, subscriptions
 from gateways.stripe.translation.fields import Plain, ShapeUnknown, payment_id, reference, text
 
 CONNECT_TIMEOUT_SECONDS = 3.0
@@ -34,6 +36,7 @@ TIMEOUT_SECONDS = 20.0  # For a call with all its retries.
 # The SDK retries broken connections, 409 and 5xx. That is safe: whatever is posted goes under our own idempotency key.
 RETRIES = 2
 PAGE = 100  # the most that Stripe lists at once
+NEWEST_INVOICES = 20  # More than became due since anybody last asked.
 
 CLOCK_SKEW = timedelta(hours=1)
 # Stripe forgets idempotency keys after 24 hours, so no request under the first attempt's key opened a page later than that.
@@ -160,7 +163,7 @@ class StripeGateway:
         try:
             charge = await self._ask(self._client.v1.charges.retrieve_async(charge_id))
         except GatewayRefused as refusal:
-            if _is_unknown(refusal):
+            if is_missing(refusal):
                 return None
             raise
         return _read(lambda plain: reference(plain, "payment_intent"), charge)
@@ -173,6 +176,35 @@ class StripeGateway:
         with _price_named(price_id):
             price = await self._ask(self._client.v1.prices.retrieve_async(price_id, {"expand": ["product"]}))
         return _read(prices.listed, price)
+
+    # Subscriptions.
+
+    async def read_subscription(self, gateway_subscription_id: str) -> Stated:
+        try:
+            found = await self._ask(self._client.v1.subscriptions.retrieve_async(gateway_subscription_id))
+        except GatewayRefused as refusal:
+            if is_missing(refusal):
+                raise SubscriptionUnknownThere(refusal.message, details=refusal.details) from None
+            raise
+        return _read(subscriptions.stated, found)
+
+    async def read_invoice(self, invoice_id: str) -> Notice:
+        found = await self._ask(self._client.v1.invoices.retrieve_async(invoice_id, {"expand": ["payments"]}))
+        return _read(invoices.as_it_stands, found)
+
+    async def ask_about_invoices(self, gateway_subscription_id: str) -> Sequence[Notice]:
+        page = await self._ask(
+            self._client.v1.invoices.list_async(
+                {"subscription": gateway_subscription_id, "limit": NEWEST_INVOICES, "expand": ["data.payments"]}
+            )
+        )
+        return [_read(invoices.as_it_stands, invoice) for invoice in reversed(page.data)]
+
+    async def find_checkout(self, gateway_subscription_id: str) -> str | None:
+        page = await self._ask(
+            self._client.v1.checkout.sessions.list_async({"subscription": gateway_subscription_id, "limit": 1})
+        )
+        return page.data[0].id if page.data else None
 
     # Webhooks.
 
@@ -230,13 +262,9 @@ def _price_named(price_id: str) -> Iterator[None]:
     try:
         yield
     except GatewayRefused as refusal:
-        if _is_unknown(refusal):
+        if is_missing(refusal):
             raise PriceUnknown(price_id) from None
         raise
-
-
-def _is_unknown(refusal: GatewayRefused) -> bool:
-    return refusal.details.get("gateway_code") == "resource_missing" or refusal.details.get("gateway_status") == 404
 
 
 @contextmanager

@@ -57,6 +57,11 @@ def in_our_words() -> Iterator[None]:
         ) from None
 
 
+def is_missing(refusal: GatewayRefused) -> bool:
+    """Whether what the call named is not there."""
+    return refusal.details.get("gateway_code") == "resource_missing" or refusal.details.get("gateway_status") == 404
+
+
 def shown(message: str) -> str:
     """A message of Stripe's without what it may quote of a person or a secret."""
     for pattern, instead in _NEVER_SHOWN:

@@ -7,7 +7,14 @@ from typing import Any
 
 from gateways.errors import WebhookUnreadable
 from gateways.notices import Delivery, Irrelevant, Notice, Unreadable
-from gateways.stripe.translation import charges, checkout_sessions, payment_intents, refunds
+from gateways.stripe.translation import (
+    charges,
+    checkout_sessions,
+    invoices,
+    payment_intents,
+    refunds,
+    subscriptions,
+)
 from gateways.stripe.translation.fields import Plain, ShapeUnknown, optional_text, payment_id, text, whole
 
 _MEANINGS: Mapping[str, Callable[[Plain], Notice]] = {
@@ -21,9 +28,22 @@ _MEANINGS: Mapping[str, Callable[[Plain], Notice]] = {
     "refund.failed": refunds.as_it_stands,
     "charge.refund.updated": refunds.as_it_stands,
     "charge.refunded": charges.refunded,
+    "invoice.paid": invoices.paid,
+    "invoice.payment_failed": invoices.payment_failed,
+    "invoice.voided": invoices.closed,
+    "invoice.marked_uncollectible": invoices.closed,
 }
 
-TYPES = tuple(_MEANINGS)
+# Objects that change to and fro: of two events, the one that was made later holds.
+_STATEMENTS: Mapping[str, Callable[[Plain, datetime], Notice]] = {
+    "customer.subscription.created": subscriptions.said,
+    "customer.subscription.updated": subscriptions.said,
+    "customer.subscription.paused": subscriptions.said,
+    "customer.subscription.resumed": subscriptions.said,
+    "customer.subscription.deleted": subscriptions.said,
+}
+
+TYPES = (*_MEANINGS, *_STATEMENTS)
 
 
 def read(body: bytes) -> Delivery:
@@ -33,18 +53,18 @@ def read(body: bytes) -> Delivery:
     """
     event = _event(body)
     try:
-        subject = _subject(event)
+        subject, created_at = _subject(event), datetime.fromtimestamp(whole(event, "created"), UTC)
         return Delivery(
             account=optional_text(event, "account") or "",
             livemode=event.get("livemode") is True,
             event_id=text(event, "id"),
             event_type=text(event, "type"),
             api_version=optional_text(event, "api_version") or "",
-            created_at=datetime.fromtimestamp(whole(event, "created"), UTC),
+            created_at=created_at,
             payment_id=payment_id(subject),
             gateway_payment_id=_gateway_payment_id(subject),
             body=body,
-            notice=_notice(text(event, "type"), subject),
+            notice=_notice(text(event, "type"), subject, created_at),
         )
     except (ShapeUnknown, OverflowError, ValueError, OSError) as error:
         raise WebhookUnreadable(f"This is no event that Stripe could have sent: {error}") from error
@@ -82,11 +102,12 @@ def _gateway_payment_id(subject: Plain) -> str | None:
     return named if isinstance(named, str) and named else None
 
 
-def _notice(event_type: str, subject: Plain) -> Notice:
-    meaning = _MEANINGS.get(event_type)
-    if meaning is None:
-        return Irrelevant()
+def _notice(event_type: str, subject: Plain, created_at: datetime) -> Notice:
     try:
-        return meaning(subject)
+        if meaning := _MEANINGS.get(event_type):
+            return meaning(subject)
+        if statement := _STATEMENTS.get(event_type):
+            return statement(subject, created_at)
+        return Irrelevant()
     except ShapeUnknown as error:
         return Unreadable(reason=str(error))

@@ -93,6 +93,7 @@ def _paid(session: Plain) -> CheckoutPaid:
         currency=text(session, "currency"),
         gateway_payment_id=reference(session, "payment_intent"),
         gateway_subscription_id=reference(session, "subscription"),
+        invoice_id=reference(session, "invoice"),
     )
 
 
