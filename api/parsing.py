@@ -15,7 +15,11 @@ from domain.errors import Details
 M = TypeVar("M", bound=BaseModel)
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
-_OUR_WORDS = frozenset({"personal_data", "url_invalid", "currency_unknown", "product_or_price", "event_type_unknown"})
+_OUR_WORDS = frozenset(
+    """
+    personal_data url_invalid currency_unknown product_or_price event_type_unknown expiry_twice no_such_moment
+    """.split()
+)
 
 
 async def read_json(request: Request[Any], *, default: bytes = b"") -> Any:

@@ -9,6 +9,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     EmailStr,
     Field,
@@ -22,6 +23,7 @@ from domain.money import CURRENCIES
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _HOST = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$"
 
 
@@ -72,6 +74,16 @@ def _currency(value: str) -> str:
     return value
 
 
+def _moment(value: object) -> object:
+    """A moment as RFC 3339 writes it. Anything else is left to be refused for what it is."""
+    if not (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    try:
+        return datetime.fromisoformat(value.upper())
+    except ValueError as error:
+        raise PydanticCustomError("no_such_moment", "There is no such moment in the calendar.") from error
+
+
 def _not_blank(value: str) -> str:
     if value != value.strip():
         raise PydanticCustomError("blank", "Send it without space at its beginning or end.")
@@ -115,6 +127,12 @@ MetadataKey = Annotated[
 ]
 MetadataValue = Annotated[str, StringConstraints(max_length=500, pattern=_PRINTABLE), AfterValidator(_impersonal)]
 Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=50)]
+
+FutureMoment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_moment),
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC), description="RFC 3339."),
+]
 
 # In queries, which are not recorded: an id is looked for as it is.
 Wanted = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]

@@ -8,6 +8,7 @@ from api.models.fields import RequestModel, UserId
 
 ProjectId = Annotated[str, StringConstraints(pattern=r"^prj_[0-9a-f]{32}$")]
 PaymentId = Annotated[str, StringConstraints(pattern=r"^pay_[0-9a-f]{32}$")]
+HoldId = Annotated[str, StringConstraints(pattern=r"^hold_[0-9a-f]{32}_[0-9a-f]{32}$")]
 KeyId = Annotated[str, StringConstraints(pattern=r"^key_[0-9a-f]{24}$")]
 
 
@@ -21,6 +22,10 @@ class KeyPlace(ProjectPlace):
 
 class PaymentPlace(RequestModel):
     payment_id: PaymentId
+
+
+class HoldPlace(RequestModel):
+    hold_id: HoldId
 
 
 class UserPlace(RequestModel):

@@ -126,7 +126,7 @@ async def test_credits_that_were_bought_are_in_the_balances(
     total = await get(real_shop, f"/projects/{real_shop.project_id}/credits")
 
     held = {"credit_type": "api", "balance": 3000, "held": 0, "available": 3000}
-    assert mine.json() == {"user_id": "user-42", "balances": [{**held, "next_expiry": None}]}
+    assert mine.json() == {"user_id": "user-42", "balances": [{**held, "next_expiry": None, "frozen": False}]}
     assert nobody.json() == {"user_id": "some/body", "balances": []}
     assert total.json() == {"project_id": real_shop.project_id, "balances": [{**held, "wallets": 1}]}
 

@@ -49,8 +49,12 @@ def served(migrated_template: str, stripe_address: str) -> Iterator[Served]:
             project = httpx.post(f"{url}/api/v1/projects", json=PROJECT, headers=OPERATOR).json()
             headers = {"Authorization": f"Bearer {project['secret_key']}"}
             payment = httpx.post(f"{url}/api/v1/payments", json=PAYMENT, headers=headers).json()
+            credits = {"user_id": PAYMENT["user_id"], "credit_type": "api", "amount": 5}
+            httpx.post(f"{url}/api/v1/credits/grant", json={**credits, "reason": "a gift"}, headers=headers)
+            held = httpx.post(f"{url}/api/v1/credits/hold", json=credits, headers=headers).json()
             catch_up(database_url)
-            ids = {key: str(answer[key]) for answer in (project, payment) for key in answer if key.endswith("_id")}
+            made = (project, payment, held)
+            ids = {key: str(answer[key]) for answer in made for key in answer if key.endswith("_id")}
             yield Served(url, {**ids, "user_id": PAYMENT["user_id"]}, headers)
 
 

@@ -1,6 +1,6 @@
 """Every query of the API finds its rows by an index that fits it: it reads few more rows than it shows."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +8,8 @@ import pytest
 from psycopg import Connection
 
 from domain.payment import PAYMENTS
-from domain.wallet import WALLETS, wallet_id
+from domain.streams import Facts
+from domain.wallet import WALLETS, CreditsConsumed, Portion, wallet_id
 from projections import audit, credits, payments
 from projections.payments import After, Filter
 from runtime import postgres
@@ -37,6 +38,9 @@ QUERIES: dict[str, Query] = {
     "payments of a product": page(product_id="course"),
     "payments of a time": page(created_after=BEGINNING, created_before=BEGINNING + timedelta(seconds=3)),
     "balances": lambda pool: credits.balances(pool, "credits_1", PROJECT, "u7"),
+    "ledger of a customer": lambda pool: credits.entries(
+        pool, "credits_1", PROJECT, "spender", credit_type=None, before_position=PAYMENTS_IN_ALL * 2 + 300, limit=20
+    ),
     "totals of a project": lambda pool: credits.project_totals(pool, "credits_1", "prj_small"),
     "versions of wallets": lambda pool: credits.versions(pool, "credits_1", [wallet_id(PROJECT, "u7", "api")]),
     "trail of a payment": lambda pool: audit.of_stream(pool, "audit_1", PROJECT, "pay_7"),
@@ -54,10 +58,30 @@ def filled(apply: Apply, connection: Connection[Any]) -> None:
         begun = initiated(payment_id, user_id=user_id, initiated_at=BEGINNING + timedelta(seconds=number))
         bought = purchased(payment_id, user_id=user_id, amount=1, balance=1)
         history.commit(PAYMENTS.at(payment_id).facts(begun), WALLETS.at(bought.wallet_id).facts(bought))
+    history.commit(*_many_spends("spender", 500))
     apply(payments, [fact for fact in history.facts if fact.topic == "payments"])
     apply(credits, [fact for fact in history.facts if fact.topic == "credits"])
     apply(audit, history.facts)
     connection.execute("ANALYZE")
+
+
+def _many_spends(user_id: str, count: int) -> Iterator[Facts]:
+    """A wallet that is spent from again and again, each time of one of many purchases."""
+    stream = WALLETS.at(wallet_id(PROJECT, user_id, "api"))
+    for number in range(count):
+        bought = purchased(f"pay_s{number}", user_id=user_id, amount=1, balance=1)
+        spent = CreditsConsumed(
+            wallet_id=stream.id,
+            user_id=user_id,
+            credit_type="api",
+            entry_id=f"ent_spend_{number}",
+            amount=1,
+            balance=0,
+            held=0,
+            reference=None,
+            portions=(Portion(entry_id=bought.entry_id, amount=1, remaining=0),),
+        )
+        yield stream.facts(bought, spent)
 
 
 @pytest.fixture
