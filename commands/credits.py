@@ -10,7 +10,9 @@ from uuid import UUID, uuid5
 
 import structlog
 
+from commands.customers import freezes_with_customer
 from commands.ports import Context, Deadline, Decided, EventStore, Receipt, States, StoreUnavailable
+from domain.customer import CUSTOMERS, customer_id
 from domain.streams import Stream
 from domain.wallet import (
     WALLETS,
@@ -103,6 +105,7 @@ class ReleaseHold:
 async def grant_credits(command: GrantCredits, context: Context, store: EventStore) -> Receipt:
     """Answers {entry_id, amount, priority, expires_at} and how the wallet then stands. Raises as `check_grantable` does."""
     account, stream = command.account, command.account.stream
+    customer = CUSTOMERS.at(customer_id(account.project_id, account.user_id))
     entry = entry_id(str(context.command_id), "granted")
 
     def decide(states: States) -> Decided:
@@ -126,9 +129,10 @@ async def grant_credits(command: GrantCredits, context: Context, store: EventSto
             "priority": command.priority,
             "expires_at": _text(command.expires_at),
         }
-        return Decided([stream.facts(*facts)], {**answer, **_standing(facts)})
+        frozen = freezes_with_customer(states[customer], stream, wallet, facts)
+        return Decided([stream.facts(*facts, *frozen)], {**answer, **_standing(facts)})
 
-    return await store.record(context, [stream], decide)
+    return await store.record(context, [stream, customer], decide)
 
 
 async def consume_credits(command: ConsumeCredits, context: Context, store: EventStore) -> Receipt:

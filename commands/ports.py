@@ -102,6 +102,10 @@ class EventStore(Protocol):
         """The stream id that an outside id (`checkout` `cs_…`, `gateway_payment` `pi_…`) belongs to."""
         ...
 
+    async def owned(self, customer_id: str, prefix: str) -> Sequence[str]:
+        """The ids of a customer's streams that begin so: wallets with `wal_`, subscriptions with `sub_`."""
+        ...
+
     async def due(self, topic: str, now: datetime, limit: int) -> Sequence[Deadline]:
         """Deadlines of a topic's streams that have come, the longest due first. The facts that set them are recorded."""
         ...

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from commands.customers import freezes_with_customer
 from commands.ports import Context, Decided, EventStore, Receipt, States
+from domain.customer import CUSTOMERS
 from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout, settlement
 from domain.streams import Stream
 from domain.wallet import WALLETS, purchase, wallet_id
@@ -27,6 +29,7 @@ async def settle(
     payment = await payment_of(notice, store)
     stream = PAYMENTS.at(payment.payment_id)
     wallet = WALLETS.at(wallet_id(payment.project_id, payment.user_id, payment.credit_type))
+    customer = CUSTOMERS.at(payment.customer_id)
     buys_credits = isinstance(notice, CheckoutPaid) and payment.credits > 0
 
     def decide(states: States) -> Decided:
@@ -44,10 +47,11 @@ async def settle(
                 product_id=payment.product_id,
                 now=context.now,
             )
-            facts.append(wallet.facts(*bought))
+            frozen = freezes_with_customer(states[customer], wallet, states[wallet], bought)
+            facts.append(wallet.facts(*bought, *frozen))
         return Decided(facts, {"payment_id": payment.payment_id})
 
-    streams: list[Stream[Any, Any]] = [stream, wallet] if buys_credits else [stream]
+    streams: list[Stream[Any, Any]] = [stream, wallet, customer] if buys_credits else [stream]
     return await store.record(context.for_project(payment.project_id), streams, decide)
 
 

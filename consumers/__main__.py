@@ -1,4 +1,4 @@
-"""`python -m consumers projector|reconciler`: the processes behind the API, each with the one function that builds it."""
+"""`python -m consumers projector|reconciler|reactions`: the processes behind the API, each with its builder function."""
 
 import os
 from collections.abc import AsyncIterator
@@ -11,8 +11,10 @@ from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests
 from commands.store.postgres import PostgresStore
 from consumers.projector import Projector
+from consumers.reactions import Reactions, follow
 from consumers.reconciler import Reconciler, lead
-from consumers.settings import ProjectorSettings, ReconcilerSettings
+from consumers.settings import ProjectorSettings, ReactionsSettings, ReconcilerSettings
+from consumers.user_events import UserEvents
 from eventlog import topics
 from eventlog.kafka import PlaceGone, open_log
 from eventlog.topics import TopicsMissing, TopicsUnfit
@@ -93,6 +95,43 @@ async def _reconciler_on(settings: ReconcilerSettings) -> AsyncIterator[Reconcil
         closing.push_async_callback(gateway.close)
         vault = PostgresVault(pool, LocalKeyWrapper(settings.master_key))
         yield Reconciler(store, gateway, vault, PostgresNotices(pool), PostgresOpenRequests(pool))
+
+
+@app.command()
+def reactions() -> None:
+    """React to what the owner of the users tells of them. Start as many as you like, up to the topic's partitions."""
+    process.run(_reactions, SettingsInvalid, PostgresUnreachable, KafkaUnreachable, MetricsPortTaken)
+
+
+def _reactions() -> None:
+    settings = read(ReactionsSettings, os.environ)
+    logs.configure("reactions", settings.log_level)
+    stop = Stop().on_signals()
+    metrics.serve(settings.metrics_port, settings.metrics_host)
+    postgres.wait_until_ready(settings.database_url)
+    kafka.wait_until_ready(settings.bootstrap_servers)
+    consumer = kafka.consumer(
+        settings.bootstrap_servers,
+        group_id=f"{settings.prefix}reactions",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        topic_metadata_refresh_interval_ms=5_000,  # The topic may be made after we have begun to look for it.
+    )
+    follow(consumer, settings.users_topic, partial(_reactions_on, settings), stop)
+
+
+@asynccontextmanager
+async def _reactions_on(settings: ReactionsSettings) -> AsyncIterator[Reactions]:
+    async with AsyncExitStack() as closing:
+        pool = postgres.pool(settings.database_url, name="reactions", size=4)
+        await pool.open()
+        closing.push_async_callback(pool.close)
+        store = PostgresStore(pool)
+        closing.push_async_callback(store.close)
+        gateway = settings.gateway()
+        closing.push_async_callback(gateway.close)
+        vault = PostgresVault(pool, LocalKeyWrapper(settings.master_key))
+        yield Reactions(store, gateway, vault, UserEvents(settings.users_registry_url))
 
 
 if __name__ == "__main__":

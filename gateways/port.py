@@ -97,6 +97,10 @@ class Gateway(Protocol):
         """The gateway's id of the payment that a charge was made for; None where there is no such charge."""
         ...
 
+    async def end_subscription(self, gateway_subscription_id: str, key: str) -> None:
+        """End a subscription at once, without a last invoice. One that has ended already stays so."""
+        ...
+
     async def read_price(self, price_id: str) -> ListedPrice:
         """A price as the gateway states it. Raises `PriceUnknown`."""
         ...

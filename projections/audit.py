@@ -17,9 +17,10 @@ from projections.statements import beside, on
 from projections.tables import Table
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
+from schemas.names import TOPICS
 
 name = "audit"
-topics = frozenset({"payments", "subscriptions", "credits", "projects"})
+topics = frozenset(TOPICS.values())
 stream_prefixes = ("pay_", "wal_", "prj_")
 stream_column = "stream"
 tables = beside(__file__)

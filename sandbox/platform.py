@@ -34,6 +34,7 @@ SERVICE = {
     "publisher": Process(("commands", "publisher"), after=("migrations", "kafka")),
     "projector": Process(("consumers", "projector"), after=("migrations", "kafka")),
     "reconciler": Process(("consumers", "reconciler"), after=("migrations", "stripe")),
+    "reactions": Process(("consumers", "reactions"), after=("migrations", "kafka")),
 }
 
 _GIVEN_ANSWERS_WITHIN_SECONDS = 15
@@ -47,7 +48,8 @@ class Platform:
     """Postgres, Kafka, the Stripe look-alike and the service, from `with Platform(…)` until its end.
 
     `environment` holds every variable that the service's processes get. `parts` is their supervisor: through it a test
-    kills, stops, pauses and starts again `postgres`, `kafka`, `stripe`, `api`, `publisher`, `projector`, `reconciler`.
+    kills, stops, pauses and starts again `postgres`, `kafka`, `stripe`, `api`, `publisher`, `projector`, `reconciler`,
+    `reactions`.
     A server that `given` names (DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, or a STRIPE_SECRET_KEY for
     Stripe itself) is used as it is, and none is started for it.
     """

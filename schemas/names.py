@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from domain.customer import events as customer
 from domain.payment import events as payment
 from domain.project import events as project
 from domain.subscription import events as subscription
@@ -47,9 +48,15 @@ EVENTS: Mapping[str, type] = {
     "project.product_changed": project.ProductChanged,
     "project.key_issued": project.KeyIssued,
     "project.key_revoked": project.KeyRevoked,
+    "customer.registered": customer.CustomerRegistered,
+    "customer.updated": customer.CustomerUpdated,
+    "customer.suspended": customer.CustomerSuspended,
+    "customer.reinstated": customer.CustomerReinstated,
+    "customer.erased": customer.CustomerErased,
 }
 
 TOPICS: Mapping[str, str] = {
+    "customer": "customers",
     "payment": "payments",
     "subscription": "subscriptions",
     "credits": "credits",

@@ -98,7 +98,7 @@ def _shown(entry: Entry, origin: Mapping[str, str]) -> AuditEntry:
     )
 
 
-_RESOURCES = {"pay_": "payment", "wal_": "wallet", "prj_": "project"}
+_RESOURCES = {"pay_": "payment", "sub_": "subscription", "wal_": "wallet", "prj_": "project", "cus_": "customer"}
 
 OPERATIONS = (
     Operation(

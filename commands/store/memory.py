@@ -57,6 +57,10 @@ class MemoryStore:
     async def find(self, kind: str, value: str) -> str | None:
         return self.refs.get(Ref(kind, value))
 
+    async def owned(self, customer_id: str, prefix: str) -> Sequence[str]:
+        mine = f"{customer_id}/{prefix}"
+        return sorted(id for ref, id in self.refs.items() if ref.kind == "owned" and ref.value.startswith(mine))
+
     async def due(self, topic: str, now: datetime, limit: int) -> Sequence[Deadline]:
         due = [deadline for deadline in self.deadlines if deadline.topic == topic and deadline.due_at <= now]
         return sorted(due, key=lambda deadline: (deadline.due_at, deadline.stream_id))[:limit]

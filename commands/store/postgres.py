@@ -31,6 +31,12 @@ AT_ONCE = 400  # Commands to a commit, at most: more of them gain nothing, and m
 UNDER_WAY = 2  # Commits at a time: while Postgres writes the one, the other is decided.
 
 
+# A range of the primary key, in whatever order the database sorts text: behind the prefix come hexadecimal digits.
+_OWNED = """
+SELECT stream FROM store.refs WHERE kind = 'owned' AND value >= %(mine)s AND value < %(mine)s || 'g' ORDER BY value
+"""
+
+
 class PostgresStore:
     """An `EventStore`. Only streams that get facts are guarded against rivals; one that is merely read may move meanwhile."""
 
@@ -61,6 +67,13 @@ class PostgresStore:
     async def find(self, kind: str, value: str) -> str | None:
         found = await self._row("SELECT stream FROM store.refs WHERE kind = %s AND value = %s", kind, value)
         return found[0] if found else None
+
+    async def owned(self, customer_id: str, prefix: str) -> Sequence[str]:
+        async def work(connection: Connection) -> Sequence[str]:
+            rows = await connection.execute(_OWNED, {"mine": f"{customer_id}/{prefix}"})
+            return [row[0] async for row in rows]
+
+        return await on_connection(self._pool, work)
 
     async def due(self, topic: str, now: datetime, limit: int) -> Sequence[Deadline]:
         async def work(connection: Connection) -> Sequence[Deadline]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from domain.customer import customer_id
 from domain.payment.events import (
     PaymentCheckoutOpened,
     PaymentProcessing,
@@ -13,6 +14,7 @@ from domain.payment.events import (
     PaymentSucceeded,
 )
 from domain.subscription.events import SubscriptionCreated
+from domain.wallet.events import CreditsGranted, CreditsPurchased
 
 
 class Ref(NamedTuple):
@@ -20,6 +22,12 @@ class Ref(NamedTuple):
 
     kind: str
     value: str
+
+
+def owned(stream_id: str, event: object, project_id: str) -> Iterator[Ref]:
+    """By which everything of a customer is found that outlives a payment: `("owned", "cus_…/wal_…")`."""
+    if isinstance(event, CreditsPurchased | CreditsGranted | SubscriptionCreated):
+        yield Ref("owned", f"{customer_id(project_id, event.user_id)}/{stream_id}")
 
 
 def refs(event: object) -> Iterator[Ref]:

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from commands.ports import Context, Deadline, Decide, Decided, Receipt
 from commands.store.deadlines import due_times
 from commands.store.outcome import Outcome
-from commands.store.refs import Ref, refs
+from commands.store.refs import Ref, owned, refs
 from commands.store.states import Folded, FoldedStreams
 from domain.errors import DomainError
 from domain.streams import Facts
@@ -79,6 +79,8 @@ def _decided(states: FoldedStreams, context: Context, decided: Decided) -> Write
         versions[stream] = versions.get(stream, 0) + 1
         events.append(event_row(stream, versions[stream], event, context.actor))
         streams_of_refs.update(dict.fromkeys(refs(event), stream))
+        if versions[stream] == 1:
+            streams_of_refs.update(dict.fromkeys(owned(stream, event, context.project_id), stream))
     outcome = Outcome(fingerprint=context.fingerprint, answer=decided.answer, refusal=None, versions=versions)
     return Write(
         context=context,

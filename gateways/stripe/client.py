@@ -105,6 +105,16 @@ class StripeGateway:
             await self._refuse_unless_open(checkout_id)
             raise
 
+    async def end_subscription(self, gateway_subscription_id: str, key: str) -> None:
+        options: stripe.RequestOptions = {"idempotency_key": key}
+        try:
+            await self._ask(self._client.v1.subscriptions.cancel_async(gateway_subscription_id, None, options))
+        except GatewayKeyMismatch:
+            raise
+        except GatewayRefused as refusal:
+            if not is_missing(refusal):  # Stripe knows none of this id that has not ended.
+                raise
+
     async def _refuse_unless_open(self, checkout_id: str) -> None:
         """Stripe has no code of its own for a page that is not open; its status says it."""
         session = await self._ask(self._client.v1.checkout.sessions.retrieve_async(checkout_id))

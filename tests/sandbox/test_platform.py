@@ -83,6 +83,7 @@ def test_migrations_come_before_the_service(service: Path, folders: Folders, giv
         "api.py",
         "commands.py publisher",
         "consumers.py projector",
+        "consumers.py reactions",
         "consumers.py reconciler",
     ]
 
