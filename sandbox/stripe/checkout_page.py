@@ -14,7 +14,7 @@ from sandbox.stripe.cards import TEST_CARDS
 from sandbox.stripe.errors import StripeRefusal, card_refused
 from sandbox.stripe.means import read_means
 from sandbox.stripe.order import read_order
-from sandbox.stripe.pages import HEADERS, card_fields, read_form, render, way_back
+from sandbox.stripe.pages import CARD_FIELDS, HEADERS, card_fields, read_form, render, way_back
 from sandbox.stripe.parameters import EMAIL
 from sandbox.stripe.paying import authenticate, awaits_authentication, pay
 from sandbox.stripe.resources.payment_methods import known_email, payer_of
@@ -22,10 +22,7 @@ from sandbox.stripe.store import JsonObject
 
 # Which field of the form a refusal is about, by Stripe's name for it.
 FIELDS = {
-    "number": "card_number",
-    "exp_month": "expiry",
-    "exp_year": "expiry",
-    "cvc": "cvc",
+    **CARD_FIELDS,
     "email": "email",
     "iban": "iban",
     "routing_number": "routing_number",
@@ -53,7 +50,7 @@ def _serve(account: Account, view: View) -> Callable[[Request], Awaitable[Respon
     async def serve(request: Request) -> Response:
         session = account.store.find(request.path_params["id"])
         if session is None or session["object"] != "checkout.session":
-            return render(request, "unknown.html", {}, 404)
+            return render(request, "unknown.html", {"what": "checkout"}, 404)
         return await view(account, request, session)
 
     return serve

@@ -22,6 +22,9 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
 }
+# Which field of a form with a card a refusal is about, by Stripe's name for it; and cards to try there.
+CARD_FIELDS = {"number": "card_number", "exp_month": "expiry", "exp_year": "expiry", "cvc": "cvc"}
+CARDS_SHOWN = ("4242424242424242", "4000002500003155", "4000000000000341", "4000000000000002")
 LONGEST_FORM_BYTES = 16_384
 
 ASSETS = Mount("/c/assets", StaticFiles(directory=FOLDER / "assets"))

@@ -163,13 +163,18 @@ def _note(account: Account, subscription: JsonObject) -> str:
 def _card(account: Account, customer: JsonObject, subscriptions: Sequence[JsonObject]) -> str | None:
     """The card that will be charged next, as people know theirs."""
     own = [one["default_payment_method"] for one in subscriptions if not has_ended(one)]
-    for id in [*own, customer["invoice_settings"]["default_payment_method"]]:
-        method = account.store.find(id) if id else None
-        if method is not None and method["type"] == "card":
-            card = method["card"]
-            expiry = f"{card['exp_month']:02}/{card['exp_year'] % 100:02}"
-            return f"{card['brand'].capitalize()} ending in {card['last4']}, valid to {expiry}"
-    return None
+    kept = [*own, customer["invoice_settings"]["default_payment_method"]]
+    return next((card for card in (card_of(account, id) for id in kept) if card is not None), None)
+
+
+def card_of(account: Account, id: str | None) -> str | None:
+    """A payment method in words. None where there is none, or it is no card."""
+    method = account.store.find(id) if id else None
+    if method is None or method["type"] != "card":
+        return None
+    card = method["card"]
+    expiry = f"{card['exp_month']:02}/{card['exp_year'] % 100:02}"
+    return f"{card['brand'].capitalize()} ending in {card['last4']}, valid to {expiry}"
 
 
 def _bill(invoice: JsonObject) -> Bill:

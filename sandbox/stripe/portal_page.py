@@ -14,7 +14,7 @@ from sandbox.stripe import portal
 from sandbox.stripe.account import Account
 from sandbox.stripe.cards import TEST_CARDS
 from sandbox.stripe.errors import StripeRefusal
-from sandbox.stripe.pages import card_fields, read_form, render, way_back
+from sandbox.stripe.pages import CARD_FIELDS, CARDS_SHOWN, card_fields, read_form, render, way_back
 from sandbox.stripe.resources.billing_portal import KIND
 from sandbox.stripe.store import JsonObject
 
@@ -38,8 +38,6 @@ SAID = {
     "card": "Your new card is saved.",
     "paid": "Thank you. Your payment went through.",
 }
-CARD_FIELDS = {"number": "card_number", "exp_month": "expiry", "exp_year": "expiry", "cvc": "cvc"}
-CARDS_SHOWN = ("4242424242424242", "4000002500003155", "4000000000000341", "4000000000000002")
 
 
 def routes(account: Account) -> list[Route]:

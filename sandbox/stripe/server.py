@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from sandbox.stripe import api, catalogue, checkout_page, control, pages, portal_page
+from sandbox.stripe import api, catalogue, checkout_page, control, invoice_page, pages, portal_page
 from sandbox.stripe.account import Account, Settings
 from sandbox.stripe.billing import ending, turning
 from sandbox.stripe.faults import BreakableProtocol
@@ -123,6 +123,7 @@ def create_app(settings: Settings) -> Starlette:
             *api.routes(account, ENDPOINTS),
             *checkout_page.routes(account),
             *portal_page.routes(account),
+            *invoice_page.routes(account),
             pages.ASSETS,
             *control.routes(account),
         ],

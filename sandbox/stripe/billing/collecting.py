@@ -47,6 +47,7 @@ def finalize(account: Account, invoice: JsonObject, cause: Cause = STRIPE_ITSELF
         "automatically_finalizes_at": None,
         "effective_at": now,
         "ending_balance": left,
+        "hosted_invoice_url": page_address(account, invoice["id"]),
         "number": f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}",
         "starting_balance": customer["balance"],
         "status": "open",
@@ -57,6 +58,11 @@ def finalize(account: Account, invoice: JsonObject, cause: Cause = STRIPE_ITSELF
     invoice = invoices.write(account, invoice, changes, "invoice.updated", cause)
     invoices.tell(account, invoice, "invoice.finalized", cause=cause)
     return invoice
+
+
+def page_address(account: Account, id: str) -> str:
+    """Where the customer can look at it and pay it."""
+    return f"{account.settings.base_url}/i/{id}"
 
 
 def _settle_balance(due: int, currency: str) -> tuple[int, int]:
@@ -116,8 +122,7 @@ def collect(
     assert isinstance(means, Card), "only cards are kept for later"
     intent = intent | {"status": "requires_payment_method", "next_action": None}
     if means.behaviour.asks_again and not on_session:
-        page = f"{account.settings.base_url}/i/{invoice['id']}"
-        intent = payment_intents.require_action(account, intent, means_id, page)
+        intent = payment_intents.require_action(account, intent, means_id, page_address(account, invoice["id"]))
         invoices.tell(account, invoice, "invoice.payment_action_required", cause=cause)
         return _failed(account, invoice, intent, AUTHENTICATION_REQUIRED, cause, by_hand)
     charge = charges.make(account, intent, kept, means)

@@ -237,3 +237,46 @@ async def test_a_portal_that_cannot_be_opened_is_refused(
         await opened(lookalike, **{"customer": customer.id, **asked})
 
     assert (refused.value.code, refused.value.param) == (code, param)
+
+
+# The hosted page of one invoice.
+
+
+async def owed(lookalike: LookAlike) -> stripe.Invoice:
+    subscription = await past_due(lookalike)
+    invoice = (await lookalike.client.v1.invoices.list_async({"subscription": subscription.id, "limit": 1})).data[0]
+    assert invoice.hosted_invoice_url == f"{lookalike.address}/i/{invoice.id}"
+    return invoice
+
+
+async def test_an_open_invoice_can_be_paid_on_its_page(own_lookalike: LookAlike) -> None:
+    invoice = await owed(own_lookalike)
+
+    shown = await own_lookalike.http.get(f"/i/{invoice.id}")
+    declined = await own_lookalike.http.post(f"/i/{invoice.id}", data={"with": "card_on_file"})
+    paid = await own_lookalike.http.post(f"/i/{invoice.id}", data=GOOD)
+    after = await own_lookalike.http.get(paid.headers["Location"])
+
+    for text in ("$20.00", str(invoice.number), "Please pay this invoice.", "Visa ending in 0341"):
+        assert text in shown.text
+    assert (declined.status_code, "Your card was declined." in declined.text) == (402, True)
+    assert "This invoice is paid." in after.text
+    assert "card_number" not in after.text
+    assert (await own_lookalike.client.v1.invoices.retrieve_async(invoice.id)).status == "paid"
+    again = await own_lookalike.http.post(f"/i/{invoice.id}", data=GOOD)
+    assert again.status_code == 303
+
+
+async def test_a_card_that_is_mistyped_there_says_so_and_charges_nothing(own_lookalike: LookAlike) -> None:
+    invoice = await owed(own_lookalike)
+
+    answer = await own_lookalike.http.post(f"/i/{invoice.id}", data=GOOD | {"card_number": "4242424242424241"})
+
+    assert (answer.status_code, 'id="card_number-error"' in answer.text) == (402, True)
+    assert (await own_lookalike.client.v1.invoices.retrieve_async(invoice.id)).status == "open"
+
+
+async def test_what_is_no_invoice_has_a_page_that_says_so(lookalike: LookAlike) -> None:
+    for id in ("in_none", (await lookalike.open()).id):
+        answer = await lookalike.http.get(f"/i/{id}")
+        assert (answer.status_code, "There is no such invoice" in answer.text) == (404, True)
