@@ -129,7 +129,7 @@ async def speaking_to(address: str) -> AsyncIterator[LookAlike]:
     """The SDK's async client and a plain HTTP client for one address, closed at the end. Neither tries again."""
     # No TLS on loopback: loading certificates would be most of the time a test takes.
     sdk_http = stripe.HTTPXClient(verify_ssl_certs=False)
-    http = httpx.AsyncClient(base_url=address, timeout=10, verify=False, trust_env=False)
+    http = httpx.AsyncClient(base_url=address, timeout=60, verify=False, trust_env=False)
     client = stripe.StripeClient(API_KEY, base_addresses={"api": address}, http_client=sdk_http, max_network_retries=0)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(sdk_http.close_async)

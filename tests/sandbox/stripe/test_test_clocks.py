@@ -71,6 +71,15 @@ async def test_a_payment_intent_does_not(lookalike: LookAlike) -> None:
     assert abs(intent.created - time.time()) < 60
 
 
+async def test_the_events_of_a_clock_long_past_are_listed_all_the_same(lookalike: LookAlike) -> None:
+    clock = await clock_at(lookalike, int(time.time()) - 400 * DAY)
+    subscription = await subscribed(lookalike, await customer_under(lookalike, clock.id))
+
+    (created,) = [e for e in await lookalike.events(subscription.id) if e.type == "customer.subscription.created"]
+    assert created.data.object["created"] == clock.frozen_time
+    assert abs(created.created - time.time()) < 60
+
+
 async def test_an_advanced_clock_renews_and_says_when_it_is_ready(lookalike: LookAlike) -> None:
     clock = await clock_at(lookalike)
     subscription = await subscribed(lookalike, await customer_under(lookalike, clock.id))
