@@ -254,10 +254,11 @@ def _restored(wallet: Wallet, event: CreditsRestored) -> Wallet:
     returned = [_returned(wallet, portion) for portion in event.portions]
     paid = replace(wallet, balance=event.balance, debt=wallet.debt - event.paid_debt, granted=wallet.granted + 1)
     placed = _placed(paid, returned)
-    revocation = replace(wallet.revocations[event.revocation_id], restored=True)
+    revocation = wallet.revocations.get(event.revocation_id)
+    ended = {} if revocation is None else {event.revocation_id: replace(revocation, restored=True)}
     return replace(
         _placed(placed, _marked(placed, event.grant_entry_id, -event.amount)),
-        revocations={**wallet.revocations, event.revocation_id: revocation},
+        revocations={**wallet.revocations, **ended},
     )
 
 

@@ -22,9 +22,10 @@ from commands.credits import (
     hold_credits,
     release_hold,
 )
-from commands.ports import Context, Decided, Receipt, States
+from commands.ports import Context, Decided, Receipt, States, StoreUnavailable
 from commands.store.memory import MemoryStore
 from domain.errors import Refused
+from domain.streams import Stream
 from domain.wallet import holds, purchase
 from domain.wallet.errors import ExpiryInThePast, HoldNotOpen, HoldUnknown, InsufficientCredits
 from schemas.names import name_of
@@ -252,3 +253,39 @@ async def test_two_who_record_an_expiry_record_it_once(till: Till) -> None:
 
     assert await till.expire() == {"nothing_due": 1}
     assert till.told() == ["credits.granted", "credits.expired"]
+
+
+class Broken(MemoryStore):
+    """A store in which one stream cannot be read."""
+
+    broken = ACCOUNT.stream.id
+
+    async def load(self, stream: Stream[Any, Any]) -> Any:
+        if stream.id == self.broken:
+            raise ValueError("a fact that cannot be read")
+        return await super().load(stream)
+
+
+async def test_one_wallet_that_cannot_be_read_holds_up_no_other(till: Till) -> None:
+    till.store = Broken()
+    other = replace(ACCOUNT, user_id="user-2")
+    for account in (ACCOUNT, other):
+        gift = GrantCredits(account=account, amount=5, reason="a gift", priority=1, expires_at=NOW + HOUR)
+        await grant_credits(gift, till.context(), till.store)
+    till.now = NOW + HOUR
+
+    assert await till.expire() == {"failed": 1, "expired": 1}
+    assert [deadline.stream_id for deadline in till.store.deadlines] == [ACCOUNT.stream.id]
+
+
+async def test_without_a_store_nothing_is_said_to_have_failed(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    await till.give(5, expires_at=NOW + HOUR)
+    till.now = NOW + HOUR
+
+    async def away(_: Any) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(till.store, "load", away)
+    with pytest.raises(StoreUnavailable):
+        await till.expire()
+    assert len(till.store.deadlines) == 1

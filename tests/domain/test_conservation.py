@@ -515,7 +515,7 @@ def test_no_history_loses_a_credit_or_makes_one() -> None:
     run_state_machine_as_test(
         Credits,
         settings=settings(
-            max_examples=220, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=250, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
