@@ -10,7 +10,19 @@ from api.errors import on_database_error, on_domain_error, on_http_exception
 from api.middleware import AccessLog, BodyLimit, RequestState, Timeout, UnexpectedErrors
 from api.openapi import document
 from api.operations import Operation, route
-from api.routes import audit, credits, documents, events, health, payments, projects, refunds, registry, stripe_webhooks
+from api.routes import (
+    audit,
+    credits,
+    documents,
+    events,
+    health,
+    payments,
+    projects,
+    refunds,
+    registry,
+    stripe_webhooks,
+    subscriptions,
+)
 from api.state import Services
 from domain.errors import DomainError
 from schemas import asyncapi
@@ -25,6 +37,7 @@ WEBHOOK_LIMIT_BYTES = 1024 * 1024
 OPERATIONS: tuple[Operation, ...] = (
     *payments.OPERATIONS,
     *refunds.OPERATIONS,
+    *subscriptions.OPERATIONS,
     *credits.OPERATIONS,
     *audit.OPERATIONS,
     *events.OPERATIONS,

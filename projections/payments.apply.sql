@@ -16,6 +16,7 @@ UPDATE {schema}.payments p
        expires_at = coalesce(said.expires_at, p.expires_at),
        gateway_payment_id = coalesce(said.gateway_payment_id, p.gateway_payment_id),
        gateway_subscription_id = coalesce(said.gateway_subscription_id, p.gateway_subscription_id),
+       subscription_id = coalesce(said.subscription_id, p.subscription_id),
        failure_code = coalesce(said.failure_code, p.failure_code),
        decline_code = coalesce(said.decline_code, p.decline_code),
        refunded_minor = coalesce(said.refunded_minor, p.refunded_minor),

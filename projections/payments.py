@@ -74,6 +74,7 @@ class PaymentRow:
     expires_at: datetime | None
     gateway_payment_id: str | None
     gateway_subscription_id: str | None
+    subscription_id: str | None
     failure_code: str | None
     decline_code: str | None
     refunded_minor: int
@@ -200,6 +201,7 @@ def _initiated(event: PaymentInitiated) -> Said:
         "refunded_minor": 0,
         "reserved_minor": 0,
         "created_at": event.initiated_at,
+        "subscription_id": event.subscription_id,
     }
 
 
@@ -211,6 +213,7 @@ def _succeeded(event: PaymentSucceeded) -> Said:
         "checkout_id": event.checkout_id or None,
         "gateway_payment_id": event.gateway_payment_id,
         "gateway_subscription_id": event.gateway_subscription_id,
+        "subscription_id": event.subscription_id,
     }
 
 
@@ -231,6 +234,7 @@ class Filter:
     user_id: str | None = None
     status: str | None = None
     product_id: str | None = None
+    subscription_id: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
 
@@ -274,6 +278,16 @@ async def page(
         return await cursor.fetchall()
 
 
+async def customers(pool: Pool, schema: str, project_id: str, ids: Sequence[str]) -> set[str]:
+    """The customers of those among these payments that are the project's."""
+    query = on(
+        schema,
+        "SELECT DISTINCT customer_id FROM {schema}.payments WHERE payment_id = ANY (%b) AND project_id = %s",
+    )
+    async with pool.connection() as connection:
+        return {customer for (customer,) in await (await connection.execute(query, [ids, project_id])).fetchall()}
+
+
 async def versions(pool: Pool, schema: str, streams: Sequence[str]) -> Mapping[str, int]:
     """The versions that the payments among these streams are shown at."""
     query = on(schema, "SELECT payment_id, version FROM {schema}.payments WHERE payment_id = ANY (%b)")
@@ -285,6 +299,7 @@ _CONDITIONS = {
     "user_id": "user_id = %(user_id)s",
     "status": "status = %(status)s",
     "product_id": "product_id = %(product_id)s",
+    "subscription_id": "subscription_id = %(subscription_id)s",
     "created_after": "created_at >= %(created_after)s",
     "created_before": "created_at < %(created_before)s",
 }

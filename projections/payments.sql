@@ -22,6 +22,7 @@ CREATE TABLE payments (
     expires_at              timestamptz,
     gateway_payment_id      text,
     gateway_subscription_id text,
+    subscription_id         text,                 -- What it began, or one of whose invoices it pays.
     failure_code            text,                 -- Why it failed, where it did.
     decline_code            text,                 -- Why the last attempt on the open page was declined.
     refunded_minor          bigint      NOT NULL, -- What has gone back in refunds.
@@ -35,3 +36,5 @@ CREATE INDEX payments_by_project ON payments (project_id, created_at DESC, payme
 CREATE INDEX payments_by_user ON payments (project_id, user_id, created_at DESC, payment_id DESC);
 CREATE INDEX payments_by_status ON payments (project_id, status, created_at DESC, payment_id DESC);
 CREATE INDEX payments_by_product ON payments (project_id, product_id, created_at DESC, payment_id DESC);
+CREATE INDEX payments_by_subscription ON payments (project_id, subscription_id, created_at DESC, payment_id DESC)
+    WHERE subscription_id IS NOT NULL;

@@ -14,6 +14,7 @@ UPDATE {schema}.projects p
        features = coalesce(said.features, p.features),
        overridden = coalesce(said.overridden, p.overridden),
        clawback = coalesce(said.clawback, p.clawback),
+       grace_period_days = coalesce(said.grace_period_days, p.grace_period_days),
        updated_at = said.updated_at,
        version = said.version,
        position = said.position

@@ -36,6 +36,8 @@ class ProductRow:
     amount_minor: int
     currency: str
     interval: str | None
+    interval_count: int
+    trial_days: int
     recurring: bool
     credits: int
     credit_type: str
@@ -66,6 +68,7 @@ class ProjectRow:
     features: Sequence[str]
     overridden: Sequence[str]
     clawback: str
+    grace_period_days: int
     registered_at: datetime
     updated_at: datetime
     version: int
@@ -93,7 +96,7 @@ def project(fact: Recorded) -> Said:
     if isinstance(event, ProjectRegistered | ProjectUpdated):
         said |= {"name": event.name, "domain": event.domain, "default_currency": event.default_currency}
         said |= {"payment_types": event.payment_types, "features": event.features, "overridden": event.overridden}
-        said["clawback"] = event.clawback
+        said |= {"clawback": event.clawback, "grace_period_days": event.grace_period_days}
     return said
 
 
@@ -108,6 +111,8 @@ def product(fact: Recorded, event: ProductAdded | ProductChanged) -> Said:
         "amount_minor": event.amount_minor,
         "currency": event.currency,
         "interval": event.interval,
+        "interval_count": event.interval_count,
+        "trial_days": event.trial_days,
         "recurring": event.recurring,
         "credits": event.credits,
         "credit_type": event.credit_type,

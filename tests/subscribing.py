@@ -7,7 +7,8 @@ from typing import Any
 from domain.payment import PAYMENTS, Payment
 from domain.product import Price
 from domain.project import Project
-from domain.subscription import Invoice, Line, Stated, Status
+from domain.subscription import Invoice, Line, Standing, Stated, Status, SubscriptionCreated
+from domain.subscription.state import standing_of
 from tests.samples import PRO, PROJECT, initiated
 
 AT_STRIPE = "sub_1Abc"
@@ -68,6 +69,41 @@ def invoice(period: int = 2, **changes: Any) -> Invoice:
         ),
     )
     return replace(usual, **changes)
+
+
+def standing(subscription_id: str = "sub_1", **changes: Any) -> Standing:
+    """Pro, in good standing in January."""
+    usual = Standing(
+        subscription_id=subscription_id,
+        user_id="u1",
+        product_id=PRO.product_id,
+        price_id=PRO.price.price_id,
+        quantity=1,
+        amount_minor=20_00,
+        currency="usd",
+        interval="month",
+        interval_count=1,
+        status="active",
+        stated_status="active",
+        current_period_start=month(1),
+        current_period_end=month(2),
+        stated_at=month(1),
+        asked=False,
+    )
+    return replace(usual, **changes)
+
+
+def created(subscription_id: str = "sub_1", *, payment_id: str = "pay_1", **changes: Any) -> SubscriptionCreated:
+    started_at = changes.pop("started_at", month(1))
+    return SubscriptionCreated(
+        **standing_of(standing(subscription_id, **changes)),
+        project_id=PROJECT,
+        customer_id="cus_u1",
+        gateway="stripe",
+        gateway_subscription_id=f"at_stripe_{subscription_id}",
+        payment_id=payment_id,
+        started_at=started_at,
+    )
 
 
 def checkout_payment(**changes: Any) -> Payment:

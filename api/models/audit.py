@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from api.models.fields import CursorText, Limit, QueryModel
+from api.models.fields import CursorText, Limit, QueryModel, Wanted
 
 
 class AuditQuery(QueryModel):
+    resource_id: Wanted | None = None
     limit: Limit = 100
     cursor: CursorText | None = None
 

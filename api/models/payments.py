@@ -84,6 +84,7 @@ class PaymentsQuery(QueryModel):
     user_id: Wanted | None = None
     status: StatusName | None = None
     product_id: Wanted | None = None
+    subscription_id: Wanted | None = None
     created_after: Moment | None = None
     created_before: Moment | None = None
     limit: Limit = 20
@@ -121,6 +122,7 @@ class PaymentAnswer(PaymentStatusAnswer):
     product_id: str
     credits: int
     credit_type: str
+    subscription_id: Annotated[str | None, Field(description="What it began, or one of whose invoices it pays.")]
     checkout_session_id: str | None
     expires_at: datetime | None
     failure_code: Annotated[str | None, Field(description="Why it failed for good.")]

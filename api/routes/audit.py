@@ -17,7 +17,7 @@ from api.parsing import parse_place, parse_query
 from api.routes.payments import payment_of
 from api.state import State
 from domain.customer import customer_id
-from projections import audit, payments
+from projections import audit, payments, subscriptions
 from projections.audit import Entry
 
 Origins = Mapping[str, Mapping[str, str]]  # by request id: ip, user_agent
@@ -35,19 +35,28 @@ async def show_trail(request: Request[State]) -> Response:
 
 
 async def show_page(request: Request[State]) -> Response:
-    """List everything that happened in the project, in the order in which it did."""
+    """List everything that happened in the project, in the order in which it did.
+
+    With `resource_id` only what happened to that payment, subscription or wallet, and what this caused elsewhere.
+    """
     caller = await a_project(request)
     query = parse_query(AuditQuery, request)
     after = _after(query.cursor)
-    schema = await caught_up(request, audit)
-    entries = await audit.page(
-        request.state["reads"], schema, caller.project_id, after_position=after, limit=query.limit + 1
-    )
+    entries = await _entries(request, caller.project_id, query, after)
     listed, more = entries[: query.limit], entries[query.limit :]
     owners = {caller.project_id, *await _customers(request, caller.project_id, listed)}
     origins = await _origins(request, listed, owners)
     last = cursors.encode(listed[-1].position) if more else None
     return shown(request, AuditPage(entries=_with_origins(listed, origins), next_cursor=last))
+
+
+async def _entries(request: Request[State], project_id: str, query: AuditQuery, after: int) -> Sequence[Entry]:
+    """One more than is wanted, where there are more."""
+    pool, schema, most = request.state["reads"], await caught_up(request, audit), query.limit + 1
+    if query.resource_id is None:
+        return await audit.page(pool, schema, project_id, after_position=after, limit=most)
+    found = await audit.of_stream(pool, schema, project_id, query.resource_id)
+    return [entry for entry in found if entry.position > after][:most]
 
 
 def _after(cursor: str | None) -> int:
@@ -60,11 +69,15 @@ def _after(cursor: str | None) -> int:
 
 
 async def _customers(request: Request[State], project_id: str, entries: Iterable[Entry]) -> set[str]:
-    """Those whose payments these facts are about: what names their machines is sealed with their own keys."""
-    ids = sorted({entry.stream for entry in entries if entry.stream.startswith(payments.stream_prefixes)})
-    schema = await request.state["live"].schema(payments.name)
-    rows = await payments.by_ids(request.state["reads"], schema, ids) if ids else {}
-    return {row.customer_id for row in rows.values() if row.project_id == project_id}
+    """Those whose payments and subscriptions these facts are about: what names their machines is sealed with their keys."""
+    streams = sorted({entry.stream for entry in entries})
+    owners: set[str] = set()
+    for model in (payments, subscriptions):
+        ids = [stream for stream in streams if stream.startswith(model.stream_prefixes)]
+        if ids:
+            schema = await request.state["live"].schema(model.name)
+            owners |= await model.customers(request.state["reads"], schema, project_id, ids)
+    return owners
 
 
 async def _origins(request: Request[State], entries: Iterable[Entry], owners: Iterable[str]) -> Origins:

@@ -9,14 +9,16 @@ from psycopg import Connection
 
 from domain.payment import PAYMENTS
 from domain.streams import Facts
+from domain.subscription import SUBSCRIPTIONS
 from domain.wallet import WALLETS, CreditsConsumed, Portion, wallet_id
-from projections import audit, credits, payments
+from projections import audit, credits, payments, subscriptions
 from projections.payments import After, Filter
 from runtime import postgres
 from runtime.postgres import Pool
 from tests.projections.conftest import Apply
 from tests.published import History
 from tests.samples import BEGINNING, PROJECT, initiated, purchased
+from tests.subscribing import created
 
 Query = Callable[[Pool], Awaitable[Any]]
 
@@ -36,10 +38,13 @@ QUERIES: dict[str, Query] = {
     "payments of a user": page(user_id="u7"),
     "payments by status": page(status="failed"),
     "payments of a product": page(product_id="course"),
+    "payments of a subscription": page(subscription_id="sub_7"),
     "payments of a time": page(created_after=BEGINNING, created_before=BEGINNING + timedelta(seconds=3)),
+    "subscriptions of a user": lambda pool: subscriptions.of_user(pool, "subscriptions_1", PROJECT, "u7"),
+    "versions of subscriptions": lambda pool: subscriptions.versions(pool, "subscriptions_1", ["sub_7"]),
     "balances": lambda pool: credits.balances(pool, "credits_1", PROJECT, "u7"),
     "ledger of a customer": lambda pool: credits.entries(
-        pool, "credits_1", PROJECT, "spender", credit_type=None, before_position=PAYMENTS_IN_ALL * 2 + 300, limit=20
+        pool, "credits_1", PROJECT, "spender", credit_type=None, before_position=PAYMENTS_IN_ALL * 3 + 300, limit=20
     ),
     "totals of a project": lambda pool: credits.project_totals(pool, "credits_1", "prj_small"),
     "versions of wallets": lambda pool: credits.versions(pool, "credits_1", [wallet_id(PROJECT, "u7", "api")]),
@@ -55,12 +60,19 @@ def filled(apply: Apply, connection: Connection[Any]) -> None:
     history = History()
     for number in range(PAYMENTS_IN_ALL):
         payment_id, user_id = f"pay_{number}", f"u{number}"
-        begun = initiated(payment_id, user_id=user_id, initiated_at=BEGINNING + timedelta(seconds=number))
+        since = BEGINNING + timedelta(seconds=number)
+        begun = initiated(payment_id, user_id=user_id, initiated_at=since, subscription_id=f"sub_{number}")
         bought = purchased(payment_id, user_id=user_id, amount=1, balance=1)
-        history.commit(PAYMENTS.at(payment_id).facts(begun), WALLETS.at(bought.wallet_id).facts(bought))
+        subscribed = created(f"sub_{number}", user_id=user_id, payment_id=payment_id, started_at=since)
+        history.commit(
+            PAYMENTS.at(payment_id).facts(begun),
+            WALLETS.at(bought.wallet_id).facts(bought),
+            SUBSCRIPTIONS.at(f"sub_{number}").facts(subscribed),
+        )
     history.commit(*_many_spends("spender", 500))
     apply(payments, [fact for fact in history.facts if fact.topic == "payments"])
     apply(credits, [fact for fact in history.facts if fact.topic == "credits"])
+    apply(subscriptions, [fact for fact in history.facts if fact.topic == "subscriptions"])
     apply(audit, history.facts)
     connection.execute("ANALYZE")
 

@@ -1,0 +1,139 @@
+"""Subscriptions over HTTP: shown as they stand, with the payments that belong to them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.state import Services
+from tests.api.reading import catch_up
+from tests.api.shop import Shop, error_of, register
+from tests.api.subscribing import PLANS, Subscriber, deliver, subscribe
+from tests.sandbox.stripe.lookalike import LookAlike
+from tests.sandbox.stripe.receiver import Receiver
+
+BEGINNING = ("customer.subscription.created", "checkout.session.completed", "invoice.paid")
+
+
+@pytest.fixture
+async def plans_shop(
+    real_services: Services, client_of: Callable[[Services], httpx.AsyncClient]
+) -> AsyncIterator[Shop]:
+    """A shop that sells two plans."""
+    async with client_of(real_services) as client:
+        yield await register(client, products=PLANS)
+
+
+@pytest.fixture
+async def subscriber(plans_shop: Shop, lookalike: LookAlike, receiver: Receiver) -> Subscriber:
+    """One whose subscription is known from its beginning."""
+    found = await subscribe(plans_shop, lookalike, receiver)
+    await found.deliver(*BEGINNING)
+    return found
+
+
+@pytest.fixture
+def shown(database_url: str, plans_shop: Shop) -> Callable[..., Any]:
+    """What a read answers, once the read models are up to date."""
+
+    async def ask(path: str) -> Any:
+        await asyncio.to_thread(catch_up, database_url)
+        answer = await plans_shop.client.get(f"/api/v1{path}", headers=plans_shop.auth)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return ask
+
+
+async def test_a_customer_s_subscriptions_are_shown_as_they_stand(subscriber: Subscriber, shown: Any) -> None:
+    answer = await shown("/subscriptions/user-42")
+
+    (subscription,) = answer["subscriptions"]
+    assert answer["user_id"] == "user-42"
+    assert subscription["subscription_id"].startswith("sub_")
+    expected = {
+        "product_id": "pro",
+        "status": "active",
+        "payment_type": "subscription",
+        "payment_id": subscriber.payment_id,
+        "quantity": 1,
+        "amount": 2000,
+        "currency": "usd",
+        "interval": "month",
+        "interval_count": 1,
+        "trial_end": None,
+        "cancel_at": None,
+        "access_until": None,
+        "failed_attempts": 0,
+    }
+    assert subscription.items() >= expected.items()
+    assert subscription["current_period_end"] > subscription["current_period_start"]
+
+
+async def test_one_who_never_subscribed_has_no_subscriptions(plans_shop: Shop, shown: Any) -> None:
+    assert await shown("/subscriptions/nobody") == {"user_id": "nobody", "subscriptions": []}
+
+
+async def test_a_subscription_s_payments_are_listed_the_checkout_s_first_of_all(
+    subscriber: Subscriber, lookalike: LookAlike, shown: Any
+) -> None:
+    (subscription,) = (await shown("/subscriptions/user-42"))["subscriptions"]
+
+    page = await shown(f"/payments?subscription_id={subscription['subscription_id']}")
+
+    assert [payment["payment_id"] for payment in page["payments"]] == [subscriber.payment_id]
+    assert page["payments"][0]["subscription_id"] == subscription["subscription_id"]
+    assert (await shown("/payments?subscription_id=sub_of_nobody"))["payments"] == []
+
+
+async def test_another_project_sees_nothing_of_it(
+    subscriber: Subscriber, plans_shop: Shop, database_url: str, shown: Any
+) -> None:
+    other = await register(plans_shop.client)
+    await asyncio.to_thread(catch_up, database_url)
+
+    answer = await other.client.get("/api/v1/subscriptions/user-42", headers=other.auth)
+
+    assert answer.json()["subscriptions"] == []
+
+
+async def test_the_audit_trail_tells_a_subscription_s_life(subscriber: Subscriber, shown: Any) -> None:
+    (subscription,) = (await shown("/subscriptions/user-42"))["subscriptions"]
+    entries = (await shown("/audit"))["entries"]
+    assert "subscription.created" in [entry["action"] for entry in entries]
+
+    trail, cursor = [], ""
+    while True:
+        page = await shown(f"/audit?resource_id={subscription['subscription_id']}&limit=1{cursor}")
+        trail += [(entry["resource_type"], entry["action"]) for entry in page["entries"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert ("subscription", "subscription.created") in trail
+    assert ("payment", "payment.succeeded") in trail, "told by the same webhook"
+    assert ("payment", "payment.initiated") not in trail
+    assert (await shown("/audit?resource_id=sub_of_nobody"))["entries"] == []
+
+
+async def test_a_webhook_of_somebody_else_s_subscription_is_taken_and_kept(
+    plans_shop: Shop, lookalike: LookAlike, receiver: Receiver
+) -> None:
+    """Another service on the same account: never a 5xx to Stripe, who would send it again for days."""
+    foreign = await lookalike.subscribe()
+
+    for arrival in [arrival for arrival in receiver.arrivals if foreign.id in arrival.body.decode()]:
+        assert (await deliver(plans_shop.client, arrival)).status_code == 200
+
+
+async def test_a_grace_period_is_a_project_s_setting(plans_shop: Shop) -> None:
+    path = f"/api/v1/projects/{plans_shop.project_id}"
+    assert plans_shop.answer["grace_period_days"] == 3
+
+    changed = await plans_shop.client.patch(path, json={"grace_period_days": 14}, headers=plans_shop.auth)
+    refused = await plans_shop.client.patch(path, json={"grace_period_days": 365}, headers=plans_shop.auth)
+
+    assert changed.json()["grace_period_days"] == 14
+    assert error_of(refused)["param"] == "grace_period_days"
