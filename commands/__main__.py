@@ -1,22 +1,39 @@
-"""`python -m commands publisher`: the processes of the write side, each with the one function that builds it."""
+"""`python -m commands publisher|verify`: the write side's processes and tools, each with the one function that builds it."""
 
 import os
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated, Any, Literal
 
+import psycopg
 import typer
+from psycopg import Connection
+from rich.console import Console
 
 from commands.publisher.publisher import Publisher
 from commands.publisher.sending import DeliveryFailed
 from commands.publisher.tails import AnotherHistory, StoreOlderThanKafka
-from commands.settings import PublisherSettings
+from commands.settings import KafkaSettings, PublisherSettings, StoreAndKafkaSettings, StoreSettings
+from eventlog import numbered, topics, verification
+from eventlog.in_order import InOrder
+from eventlog.kafka import LogInterrupted, PlaceGone
 from eventlog.topics import TopicsMissing, TopicsUnfit
-from runtime import logs, metrics, postgres, process
+from eventlog.verification import Outcome
+from runtime import kafka, logs, metrics, postgres, process
 from runtime.kafka import KafkaUnreachable
 from runtime.metrics import MetricsPortTaken
 from runtime.postgres import PostgresUnreachable
 from runtime.process import Stop
+from runtime.screen import Screen
 from runtime.settings import SettingsInvalid, read
 from schemas.cloudevents import ForeignRecord
+from schemas.names import TOPICS
+
+_CANNOT_BE_DONE = (
+    *(SettingsInvalid, PostgresUnreachable, KafkaUnreachable, TopicsMissing, TopicsUnfit, LogInterrupted, PlaceGone),
+)
+
+Source = Literal["store", "kafka", "both"]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The write side's processes and tools.")
 
@@ -48,6 +65,68 @@ def _publisher(accepted: str | None) -> None:
     metrics.serve(settings.metrics_port, settings.metrics_host)
     postgres.wait_until_ready(settings.database_url)
     Publisher(settings, stop, accepted).run()
+
+
+@app.command()
+def verify(source: Annotated[Source, typer.Option(help="What to walk along.")] = "both") -> None:
+    """Walk along the hash chain of the store, of Kafka, or of both side by side, and name the first position that is wrong.
+
+    Status 0: everything is whole. 1: it is not, or it could not be walked to the end.
+    """
+    console = Console()
+    with _sentences_for_errors(), Screen(console) as screen:
+        outcome = _verify(source, screen)
+    console.print(_verdict(source, outcome), markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if outcome.finding is None else 1)
+
+
+def _verify(source: Source, screen: Screen) -> Outcome:
+    with ExitStack() as ends:
+        if source == "store":
+            store = _open_store(read(StoreSettings, os.environ), ends)
+            return verification.walk_store(store, screen.progress)
+        if source == "kafka":
+            events = _open_kafka(read(KafkaSettings, os.environ), ends)
+            return verification.walk_kafka(events, screen.progress)
+        settings = read(StoreAndKafkaSettings, os.environ)
+        store, events = _open_store(settings, ends), _open_kafka(settings, ends)
+        return verification.walk_both(store, events, screen.progress)
+
+
+def _open_store(settings: StoreSettings | StoreAndKafkaSettings, ends: ExitStack) -> Connection[Any]:
+    postgres.wait_until_ready(settings.database_url)
+    store = ends.enter_context(postgres.connect(settings.database_url, name="verify", autocommit=True))
+    numbered.prepare(store)
+    return store
+
+
+def _open_kafka(settings: KafkaSettings, ends: ExitStack) -> InOrder:
+    kafka.wait_until_ready(settings.bootstrap_servers)
+    topics.check(kafka.admin(settings.bootstrap_servers), settings)
+    events = InOrder(settings.bootstrap_servers, TOPICS.values(), prefix=settings.prefix)
+    ends.callback(events.close)
+    return events
+
+
+def _verdict(source: Source, outcome: Outcome) -> str:
+    position, hash = outcome.whole_up_to
+    if outcome.finding is not None:
+        return f"{outcome.finding.sentence} Everything up to position {position} is whole."
+    where = {"store": "in the store", "kafka": "in Kafka", "both": "in the store and in Kafka, and the same in both"}
+    return f"Whole {where[source]}: {position:,} positions. The last one has the hash {hash.hex()}."
+
+
+@contextmanager
+def _sentences_for_errors() -> Iterator[None]:
+    """A sentence on standard error and status 1 where something cannot be done, or broke off half-way."""
+    try:
+        yield
+    except _CANNOT_BE_DONE as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
+        typer.echo(postgres.sentence(error), err=True)
+        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

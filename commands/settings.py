@@ -9,11 +9,30 @@ from eventlog.topics import TopicSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherSettings(TopicSettings):
-    """The publisher's environment; the topics' settings are among it. `service_url` is where readers find the schemas."""
+class StoreSettings:
+    """Where the store is."""
 
     database_url: Annotated[str, Field(alias="DATABASE_URL")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSettings(TopicSettings):
+    """Where Kafka is, and what its topics must be."""
+
     bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAndKafkaSettings(KafkaSettings):
+    """Where both are."""
+
+    database_url: Annotated[str, Field(alias="DATABASE_URL")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherSettings(StoreAndKafkaSettings):
+    """The publisher's environment; the topics' settings are among it. `service_url` is where readers find the schemas."""
+
     service_url: Annotated[str, Field(alias="TILLSTREAM_URL", pattern=r"^https?://[^/].*[^/]$")]
     compression: Annotated[Literal["none", "gzip", "snappy", "lz4", "zstd"], Field(alias="KAFKA_COMPRESSION")] = (
         "gzip"  # Not every stock client reads the others.

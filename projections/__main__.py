@@ -24,13 +24,13 @@ from projections.one_stream import NeverLive, NotShownHere, OneStream, OtherShap
 from projections.past import KafkaBehind, Past
 from projections.read_model import ReadModel
 from projections.replay import From, Replay
-from projections.screen import Screen
 from projections.settings import DatabaseSettings, ReplaySettings
 from projections.switching import CannotAnswer, GenerationUnknown, StillAnswers
 from projections.turns import AnotherReplayRuns
 from runtime import kafka, postgres, settings
 from runtime.kafka import KafkaUnreachable
 from runtime.postgres import PostgresUnreachable
+from runtime.screen import Screen
 from runtime.settings import SettingsInvalid
 
 _REFUSALS = (

@@ -6,6 +6,7 @@ from psycopg import errors
 from eventlog.kafka import LogInterrupted, PlaceGone
 from projections.checkpoints import CheckpointsMoved
 from projections.replay import NeverTogether
+from runtime import postgres
 from schemas.cloudevents import ForeignRecord
 from schemas.codec import SchemaUnknown
 
@@ -27,10 +28,8 @@ def _cause(error: Exception) -> str:
     match error:
         case errors.DiskFull():
             return f"Postgres has no room left for the new tables ({_first_line(error)}). Make room on its disk."
-        case errors.UndefinedTable():
-            return f"The database is not as this code needs it ({_first_line(error)}). Run `python -m migrations up`."
-        case psycopg.OperationalError():
-            return f"Postgres broke off ({_first_line(error)}). See that it runs."
+        case psycopg.Error():
+            return postgres.sentence(error)
         case LogInterrupted():
             return f"Reading broke off: {error} See that Kafka runs, and that the network is there."
         case _:

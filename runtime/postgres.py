@@ -52,6 +52,14 @@ class PostgresUnreachable(Exception):
         )
 
 
+def sentence(error: psycopg.Error) -> str:
+    """What an error half-way means for whoever runs a tool: the connection is gone, or the database is not ours."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, (errors.UndefinedTable, errors.UndefinedColumn)):
+        return f"The database is not as this code needs it ({reason}). Run `python -m migrations up`."
+    return f"Postgres broke off ({reason}). See that it runs."
+
+
 def pool(database_url: str, *, name: str, size: int, timeout_seconds: float = 5.0) -> Pool:
     """A pool of autocommit connections, not yet open. A caller waits for one at most `timeout_seconds`."""
     return Pool(

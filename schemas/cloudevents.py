@@ -3,6 +3,7 @@
 from binascii import hexlify
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas import codec, times
@@ -23,6 +24,10 @@ _OURS = frozenset(
     ce_position ce_streamversion ce_correlationid ce_causationid ce_prevhash ce_hash
     """.split()
 )
+# The headers that hold an envelope's parts but for its topic, in the order in which they are hashed.
+_WRITTEN = """
+    ce_subject ce_id ce_type ce_streamversion ce_time ce_projectid ce_correlationid ce_causationid
+""".split()
 
 
 class ForeignRecord(Exception):
@@ -34,6 +39,7 @@ class ForeignRecord(Exception):
             f"A record in topic {topic!r} is not a fact of the payment service: {problem}. "
             "Only the publisher may write there; find who else does."
         )
+        self.problem = problem
 
 
 def schema_uri(service_url: str, schema_id: int) -> str:
@@ -74,10 +80,39 @@ def read(headers: Sequence[Header] | None, *, topic: str, key: bytes | None, val
         found = _ours(headers or ())
         _check(found, key, value)
         return _recorded(found, topic, value or b"")
-    except KeyError as missing:
-        raise ForeignRecord(topic, f"the header {missing.args[0]} is missing") from missing
-    except (ValueError, codec.ValueUnreadable) as error:
-        raise ForeignRecord(topic, str(error)) from error
+    except (KeyError, ValueError, codec.ValueUnreadable) as error:
+        raise _foreign(topic, error) from error
+
+
+class Sent(NamedTuple):
+    """A Kafka record just as it was sent, its value not opened: all that is hashed, and the hashes."""
+
+    position: int
+    written: Written
+    value: bytes
+    previous_hash: bytes
+    hash: bytes
+
+
+def read_unopened(headers: Sequence[Header] | None, *, topic: str, key: bytes | None, value: bytes | None) -> Sent:
+    """The fact in a Kafka record, for those who verify it or pass it on. As `read`, but no schema needs to be known.
+
+    Raises `ForeignRecord`.
+    """
+    try:
+        found = _ours(headers or ())
+        _check(found, key, value)
+        written = Written(topic.encode(), *(found[name] for name in _WRITTEN))
+        previous_hash, hash = _digest(found, "ce_prevhash"), _digest(found, "ce_hash")
+        return Sent(_count(found, "ce_position"), written, value or b"", previous_hash, hash)
+    except (KeyError, ValueError) as error:
+        raise _foreign(topic, error) from error
+
+
+def _foreign(topic: str, error: Exception) -> ForeignRecord:
+    if isinstance(error, KeyError):
+        return ForeignRecord(topic, f"the header {error.args[0]} is missing")
+    return ForeignRecord(topic, str(error))
 
 
 def _ours(headers: Sequence[Header]) -> Mapping[str, bytes]:

@@ -142,7 +142,7 @@ def after_some_facts(monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]
             todo.pop()()
 
     monkeypatch.setattr("projections.building._FACTS_AT_ONCE", 10)
-    monkeypatch.setattr("projections.screen.Screen.progress", told)
+    monkeypatch.setattr("runtime.screen.Screen.progress", told)
 
 
 @pytest.mark.parametrize("application", ["tillstream replay", "tillstream replay reading"])

@@ -56,7 +56,7 @@ def interrupted(env: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr("projections.building._FACTS_AT_ONCE", 100)
-        patch.setattr("projections.screen.Screen.progress", told)
+        patch.setattr("runtime.screen.Screen.progress", told)
         replay(env, tmp_path / "interrupted", "payments", "--source", "store")
     assert states(env) == {"payments_1": "live", "payments_2": "building"}
     assert 0 < seen(env) < len(FACTS)
@@ -111,7 +111,7 @@ def test_what_was_built_from_the_store_is_not_read_again_when_it_was_on_its_way_
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("projections.screen.Screen.progress", told)
+        patch.setattr("runtime.screen.Screen.progress", told)
         replay(interrupted, tmp_path / "in-kafka", "payments", "--source", "store")
 
     done = replay(interrupted, tmp_path / "reports", "payments", "--source", "store")

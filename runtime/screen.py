@@ -1,4 +1,4 @@
-"""What a replay shows while it works: bars with rate and time left on a terminal, elsewhere a line every few seconds."""
+"""What a long run shows while it works: bars with rate and time left on a terminal, elsewhere a line every few seconds."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _LINE_EVERY_SECONDS = 5.0
 
 
 class Screen:
-    """An `Audience` on a console. Use it as a context, within which nobody else prints there."""
+    """What happens, on a console. Use it as a context, within which nobody else prints there."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from projections.screen import Screen
+from runtime.screen import Screen
 
 
 class Clock:
