@@ -6,10 +6,10 @@ RUN := $(VENV)/bin/python
 SOURCE ?= kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test check format bench replay lock clean
+.PHONY: help install up demo test check format bench bench-long replay lock clean
 
 help: ## Print this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 install: $(VENV)/.installed ## Install everything into .venv, each package checked by its hash
 
@@ -45,6 +45,9 @@ format: install ## Format the code and mend what the linter can mend
 
 bench: install ## Measure, as ratios of runs side by side
 	@exec $(RUN) -m benchmarks
+
+bench-long: install ## Measure what takes an hour or more: millions of facts
+	@exec $(RUN) -m benchmarks long beside --rounds 1
 
 replay: install ## Rebuild every read model of the running platform beside the live one (SOURCE=kafka or store)
 	@test -f .run/env || { echo "Nothing is running here; start it with: make up" >&2; exit 1; }

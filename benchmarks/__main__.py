@@ -1,4 +1,4 @@
-"""`python -m benchmarks [ROW …]`: measure rows of the table, all of them unless some are named."""
+"""`python -m benchmarks [ROW …]`: measure rows of the table, all but those that take long unless some are named."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks import (
     appending,
     batching,
+    beside_replay,
+    long_rebuild,
     publishing,
     rebuilding,
     recording,
@@ -34,6 +36,8 @@ ROWS: tuple[Row, ...] = (
     batching.ROW,
     visibility.ROW,
     status.ROW,
+    long_rebuild.ROW,
+    beside_replay.ROW,
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -69,7 +73,7 @@ def _chosen(names: Sequence[str]) -> Sequence[Row]:
         raise typer.BadParameter(
             f"There is no row {', '.join(sorted(unknown))}; there are {', '.join(row.name for row in ROWS)}."
         )
-    return [row for row in ROWS if not names or row.name in names]
+    return [row for row in ROWS if (row.name in names if names else not row.takes_long)]
 
 
 def _measure(chosen: Sequence[Row], servers: Servers, how_many: int, share: float, console: Console) -> list[Result]:
@@ -77,9 +81,10 @@ def _measure(chosen: Sequence[Row], servers: Servers, how_many: int, share: floa
     columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         for row in chosen:
-            task = progress.add_task(row.name, total=how_many + 1)
+            warm_up = not row.takes_long
+            task = progress.add_task(row.name, total=how_many + warm_up)
             with row.prepare(servers, share) as sides:
-                measured = rounds.run(sides, how_many, partial(progress.advance, task))
+                measured = rounds.run(sides, how_many, partial(progress.advance, task), warm_up=warm_up)
             results += rounds.results(row, measured)
     return results
 

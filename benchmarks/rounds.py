@@ -39,12 +39,15 @@ class Result(NamedTuple):
     ratios: Sequence[float]
 
 
-def run(sides: Sides, rounds: int, told: Callable[[], object]) -> Sequence[Round]:
-    """Measure both sides in turn. A first round fills caches, warms Java up and does not count. `told` after each round."""
+def run(sides: Sides, rounds: int, told: Callable[[], object], *, warm_up: bool = True) -> Sequence[Round]:
+    """Measure both sides in turn. `told` after each round.
+
+    With `warm_up`, a first round more fills caches, warms Java up and does not count.
+    """
     done = []
-    for number in range(rounds + 1):
+    for number in range(rounds + warm_up):
         pair = Round(_undisturbed(sides.ceiling), _undisturbed(sides.ours))
-        if number:
+        if number >= warm_up:
             done.append(pair)
         told()
     return done

@@ -36,10 +36,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`prepare` sets the stage on the servers, for a share of the full size (1.0), and takes it down again."""
+    """`prepare` sets the stage on the servers, for a share of the full size (1.0), and takes it down again.
+
+    One that `takes_long` is measured only where it is named, and has no first round that does not count: each of its runs
+    lasts for minutes, which is warm enough.
+    """
 
     name: str
     ceiling: str
     ours: str
     claims: tuple[Claim, ...]
     prepare: Callable[[Servers, float], AbstractContextManager[Sides]]
+    takes_long: bool = False

@@ -1,11 +1,13 @@
 """Real servers to measure on: PostgreSQL that flushes to disk, Kafka that compiles fully, and the service's own processes."""
 
+import base64
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ import migrations
 from eventlog.topics import TopicSettings, full_names
 from projections.catalog import READ_MODELS
 from runtime import kafka
-from sandbox.addresses import free_port
+from sandbox.addresses import LOOPBACK, accepts_connections, free_port
 from sandbox.kafka import Kafka
 from sandbox.part import Part
 from sandbox.postgres import Postgres
@@ -111,6 +113,22 @@ class Servers:
         with self.process("projector", "consumers", "projector", environment=environment, ready=projects):
             yield
 
+    @contextmanager
+    def api(self, database_url: str) -> Iterator[int]:
+        """`python -m api` with its settings as they come; gives its port. Stripe is never called."""
+        port = free_port()
+        environment = {
+            "DATABASE_URL": database_url,
+            "TILLSTREAM_PORT": str(port),
+            "TILLSTREAM_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
+            "TILLSTREAM_OPERATOR_TOKEN": "operator-of-the-benchmark",
+            "STRIPE_SECRET_KEY": "sk_test_benchmark",
+            "STRIPE_WEBHOOK_SECRET": "whsec_benchmark",
+            "STRIPE_API_BASE": f"http://{LOOPBACK}:1",
+        }
+        with self.process("api", "api", environment=environment, ready=partial(accepts_connections, port)):
+            yield port
+
     def _administer(self, statement: str, *names: str) -> None:
         administration = urlsplit(self._postgres_url)._replace(path="/postgres").geturl()
         with psycopg.connect(administration, autocommit=True) as connection:
@@ -130,10 +148,12 @@ def started(logs: Path, say: Callable[[str], None]) -> Iterator[Servers]:
             raise parts.failure or error from error  # A part that died is the cause of what then went wrong.
 
 
-def wait_until(holds: Callable[[], bool], what: str, pause_seconds: float = 0.02) -> None:
-    """Return once it holds. Raises TimeoutError, with `what`, if it does not within two minutes."""
-    deadline = time.monotonic() + _WITHIN_SECONDS
+def wait_until(
+    holds: Callable[[], bool], what: str, pause_seconds: float = 0.02, within_seconds: float = _WITHIN_SECONDS
+) -> None:
+    """Return once it holds. Raises TimeoutError, with `what`, if it does not in time (two minutes)."""
+    deadline = time.monotonic() + within_seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {_WITHIN_SECONDS:g} seconds: {what}")
+            raise TimeoutError(f"not within {within_seconds:g} seconds: {what}")
         time.sleep(pause_seconds)

@@ -1,6 +1,5 @@
 """`GET …/status` from 64 connections, beside an empty handler behind the same server and the same load."""
 
-import base64
 import json
 import random
 import subprocess
@@ -20,7 +19,7 @@ from eventlog import numbered
 from eventlog.store import STORE, StoreLog
 from projections import checkpoints, folding, generations
 from projections.catalog import READ_MODELS
-from sandbox.addresses import LOOPBACK, accepts_connections, free_port
+from sandbox.addresses import accepts_connections, free_port
 
 _PAYMENTS = 2_000
 _CONNECTIONS = 64
@@ -31,7 +30,7 @@ _SECONDS = 3.0
 def prepare(servers: Servers, share: float) -> Iterator[Sides]:
     with servers.database() as database_url:
         _fill(database_url)
-        with _api(servers, database_url) as ours, _empty(servers) as empty:
+        with servers.api(database_url) as ours, _empty(servers) as empty:
             numbers = random.Random(1).sample(range(_PAYMENTS), _PAYMENTS)
             paths = [f"/api/v1/payments/{workload.payment_id(number)}/status" for number in numbers]
             measure = partial(_measure, paths=paths, seconds=max(0.5, _SECONDS * share))
@@ -55,23 +54,6 @@ def _fill(database_url: str) -> None:
         while batches := log.read(2_000, 0):
             held = folding.fold(connection, held, batches)
         store.execute("VACUUM (ANALYZE)")
-
-
-@contextmanager
-def _api(servers: Servers, database_url: str) -> Iterator[int]:
-    """`python -m api` with its settings as they come; gives its port. Stripe is never called."""
-    port = free_port()
-    environment = {
-        "DATABASE_URL": database_url,
-        "TILLSTREAM_PORT": str(port),
-        "TILLSTREAM_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
-        "TILLSTREAM_OPERATOR_TOKEN": "operator-of-the-benchmark",
-        "STRIPE_SECRET_KEY": "sk_test_benchmark",
-        "STRIPE_WEBHOOK_SECRET": "whsec_benchmark",
-        "STRIPE_API_BASE": f"http://{LOOPBACK}:1",
-    }
-    with servers.process("api", "api", environment=environment, ready=partial(accepts_connections, port)):
-        yield port
 
 
 @contextmanager

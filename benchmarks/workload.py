@@ -54,8 +54,8 @@ def record_project(connection: Connection[Any]) -> None:
 def record_payments(connection: Connection[Any], count: int) -> int:
     """The lives of so many payments, by the store's own statement. Returns the number of facts, nearly four for each."""
     facts = 0
-    commands = _commands(count)
-    while some := list(islice(commands, _AT_ONCE)):
+    writes = commands(count)
+    while some := list(islice(writes, _AT_ONCE)):
         _record(connection, some)
         facts += sum(len(write.events) for write in some)
     return facts
@@ -101,8 +101,8 @@ def context(command_id: UUID, now: datetime) -> Context:
     )
 
 
-def _commands(count: int) -> Iterator[Write]:
-    """Some hundred payments under way at a time, a random one of them going on with each command."""
+def commands(count: int) -> Iterator[Write]:
+    """The lives of so many payments: some hundred under way at a time, a random one of them going on with each command."""
     chance = random.Random(1)
     balances: dict[str, tuple[int, int]] = {}
     waiting = (_life(number, balances, chance) for number in range(count))

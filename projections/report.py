@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, Protocol, cast
 from rich.console import Console
 from rich.table import Table
 
-from projections.comparison import Difference, TableComparison
+from projections.comparison import Difference, Sums, TableComparison
 
 _EXAMPLES_ON_SCREEN = 5
+_BOOKKEEPING = frozenset({"version", "position"})
 _WIDE = 200  # Columns of the file for people, so that nothing in it is broken in two.
 
 
@@ -110,8 +111,7 @@ def _overview(tables: Sequence[TableComparison]) -> Table:
 
 def _about(table: TableComparison, examples: int | None) -> Iterator[str]:
     """Sums, and then the differences by their keys, as many of them as are wanted."""
-    if table.sums:
-        sums = (f"{column} {_sum(sums.live, sums.new)}" for column, sums in table.sums.items())
+    if sums := [f"{column} {_sum(*sums)}" for column, sums in table.sums.items() if _says_something(column, sums)]:
         yield f"{_name(table)} in all: {', '.join(sums)}"
     if table.other_columns:
         yield f"{_name(table)}: only one has {', '.join(table.other_columns)}"
@@ -119,6 +119,11 @@ def _about(table: TableComparison, examples: int | None) -> Iterator[str]:
     yield from (_difference(table, difference) for difference in shown)
     if more := table.differences - len(shown):
         yield f"{_name(table)}: {more:,} more rows are not the same"
+
+
+def _says_something(column: str, sums: Sums) -> bool:
+    """To people: where rows came from is summed up for programs only."""
+    return sums != (None, None) and (column not in _BOOKKEEPING or not sums.is_equal)
 
 
 def _sum(live: Any, new: Any) -> str:

@@ -43,6 +43,15 @@ def test_both_sides_take_turns_and_a_first_round_does_not_count() -> None:
     assert [(pair.ceiling["rate"], pair.ours["rate"]) for pair in done] == [(10.0, 5.0), (20.0, 12.0)]
 
 
+def test_rounds_that_take_long_all_count() -> None:
+    measured, asked = sides([1.0, 10.0], [99.0, 5.0])
+
+    done = rounds.run(measured, 2, lambda: None, warm_up=False)
+
+    assert asked == ["ceiling", "ours"] * 2
+    assert [(pair.ceiling["rate"], pair.ours["rate"]) for pair in done] == [(1.0, 99.0), (10.0, 5.0)]
+
+
 def test_progress_is_told_after_every_round_the_first_included() -> None:
     measured, _ = sides([1.0] * 4, [1.0] * 4)
     told: list[None] = []
