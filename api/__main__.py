@@ -1,6 +1,7 @@
 """`python -m api`: serve HTTP. Everything that the process needs meets here."""
 
 import asyncio
+import gc
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -50,6 +51,8 @@ async def serve(given: ApiSettings) -> None:
         closing.push_async_callback(store.close)
         gateway = given.gateway()
         closing.push_async_callback(gateway.close)
+        lines = logs.Lines("request", "api", given.log_level)
+        closing.callback(lines.flush)
         live = LiveGenerations(reads)
         services = Services(
             store=store,
@@ -60,6 +63,7 @@ async def serve(given: ApiSettings) -> None:
             reads=reads,
             live=live,
             payments=payments.by_id(reads, live),
+            standings=payments.standing_by_id(reads, live),
             feed=Feed(reads),
             projects=ProjectCache(store),
             in_flight=InFlight(),
@@ -68,7 +72,7 @@ async def serve(given: ApiSettings) -> None:
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(services, Registry(contracts().values(), given.topic_prefix)),
+                create_app(services, Registry(contracts().values(), given.topic_prefix), note=lines),
                 host=given.host,
                 port=given.port,
                 loop="none",  # this one
@@ -83,6 +87,7 @@ async def serve(given: ApiSettings) -> None:
             signal.signal(number, signal.SIG_IGN)  # stopped: then there is still something to close here.
         greeting = asyncio.create_task(greet(gateway))
         closing.callback(greeting.cancel)
+        gc.freeze()  # What was built until here stays: no need to walk over it again and again.
         log.info("serving", url=given.address)
         await server.serve()
 

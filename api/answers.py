@@ -6,9 +6,13 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from commands.ports import Receipt
 from projections.freshness import format_token
+
+_NOT_SHARED = (b"cache-control", b"private, no-cache")
+_JSON = (b"content-type", b"application/json")
 
 
 def answer(receipt: Receipt, status: int = HTTPStatus.OK) -> JSONResponse:
@@ -23,14 +27,35 @@ def answer(receipt: Receipt, status: int = HTTPStatus.OK) -> JSONResponse:
 
 def shown(request: Request[Any], body: BaseModel, *, etag: str | None = None) -> Response:
     """What a read shows; nothing but the status 304 where the caller has this version already."""
-    headers = {"Cache-Control": "private, no-cache"}
+    return shown_as_json(request, body.model_dump_json().encode(), etag=etag)
+
+
+def shown_as_json(request: Request[Any], body: bytes, *, etag: str | None = None) -> Response:
+    """The same, of a body that was written as JSON before."""
+    headers = [_NOT_SHARED]
     if etag is not None:
-        headers["ETag"] = f'"{etag}"'
-        if _has_already(request, headers["ETag"]):
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(body.model_dump_json(), HTTPStatus.OK, headers, "application/json")
+        headers.append((b"etag", f'"{etag}"'.encode()))
+        if _has_already(request, f'"{etag}"'):
+            return PlainAnswer(HTTPStatus.NOT_MODIFIED, headers)
+    return PlainAnswer(HTTPStatus.OK, [*headers, _JSON, (b"content-length", b"%d" % len(body))], body)
+
+
+class PlainAnswer(Response):
+    """Bytes and headers as they are sent, with nothing left to work out: busy calls answer with it."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> None:
+        self.status_code = int(status)
+        self.body = body
+        self.raw_headers = headers
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def _has_already(request: Request[Any], etag: str) -> bool:
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    sent = request.headers.get("if-none-match")
+    if sent is None:
+        return False
+    known = [tag.strip().removeprefix("W/") for tag in sent.split(",")]
     return etag in known or known == ["*"]

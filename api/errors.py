@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 import structlog
+from psycopg import OperationalError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.models.errors import ErrorAnswer, ErrorBody
 from domain.errors import Details, DomainError, ErrorType
 from gateways.errors import SignatureInvalid, WebhookUnreadable
 from projections.freshness import ConsistencyTokenMalformed
+from runtime import logs
 
 log = structlog.get_logger()
 
@@ -213,7 +213,7 @@ def status_of(error: DomainError) -> int:
 
 def error_answer(error: DomainError, request_id: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An error as every caller gets it, with the headers that belong to it."""
-    structlog.contextvars.bind_contextvars(error_code=error.code)
+    logs.bind(error_code=error.code)
     body = ErrorAnswer(
         error=ErrorBody(
             type=error.type,
@@ -239,19 +239,17 @@ def _headers(error: DomainError) -> dict[str, str]:
     return headers
 
 
-async def on_domain_error(request: Request[Any], error: Exception) -> Response:
-    assert isinstance(error, DomainError), "registered for domain errors"
-    return error_answer(error, request.state["request_id"])
-
-
-async def on_http_exception(request: Request[Any], error: Exception) -> Response:
-    """The router's own refusals (404, 405), in our shape."""
-    assert isinstance(error, HTTPException), "registered for the framework's exceptions"
-    refusals: dict[int, HttpRefusal] = {404: RouteUnknown(), 405: MethodNotAllowed()}
-    return error_answer(refusals.get(error.status_code, Unexpected()), request.state["request_id"], error.headers)
-
-
-async def on_database_error(request: Request[Any], error: Exception) -> Response:
-    """Whatever read or wrote without a word of its own for a Postgres that does not answer."""
-    log.warning("postgres does not answer", reason=str(error))
-    return error_answer(DatabaseUnavailable(), request.state["request_id"])
+def answer_to(error: Exception, request_id: str) -> Response:
+    """What a caller is told whose request ended with this. A mistake of ours leaves its traceback in the log."""
+    match error:
+        case DomainError():
+            return error_answer(error, request_id)
+        case HTTPException():  # The router's own refusals (404, 405), in our shape.
+            refusals: dict[int, HttpRefusal] = {404: RouteUnknown(), 405: MethodNotAllowed()}
+            return error_answer(refusals.get(error.status_code, Unexpected()), request_id, error.headers)
+        case OperationalError():  # Whatever read or wrote without a word of its own for a Postgres that does not answer.
+            log.warning("postgres does not answer", reason=str(error))
+            return error_answer(DatabaseUnavailable(), request_id)
+        case _:
+            log.error("unexpected error", exc_info=error)
+            return error_answer(Unexpected(), request_id)

@@ -8,10 +8,13 @@ from pydantic import BaseModel
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from api.errors import answer_to
+from api.requests import ApiRequest
 from api.state import State
 
 Endpoint = Callable[[Request[State]], Awaitable[Response]]
@@ -77,8 +80,24 @@ class _Anything(PathConvertor):
 register_url_convertor("anything", _Anything())
 
 
+class Answering:
+    """An endpoint as an ASGI application, which sends its answer, or its refusal in our shape."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._endpoint(ApiRequest(scope, receive))
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            response = answer_to(error, scope["state"]["request_id"])
+        await response(scope, receive, send)
+
+
 def route(operation: Operation) -> Route:
-    path = operation.path.replace("{user_id}", "{user_id:anything}")
+    path, app = operation.path.replace("{user_id}", "{user_id:anything}"), Answering(operation.endpoint)
     if "page" in operation.who:
-        return Route(path, operation.endpoint, methods=[operation.method, "OPTIONS"], middleware=[_FROM_PAGES])
-    return Route(path, operation.endpoint, methods=[operation.method])
+        return Route(path, app, methods=[operation.method, "OPTIONS"], middleware=[_FROM_PAGES])
+    return Route(path, app, methods=[operation.method])

@@ -10,6 +10,8 @@ from domain.project import PROJECTS, Project
 
 MAX_AGE_SECONDS = 1.0  # How long a revoked key may still open something, in a process that did not hear of it.
 
+_NEVER = (float("-inf"), None)
+
 
 class ProjectCache:
     """Bounded: beyond `size` the entry that was loaded longest ago goes. A project that is not there is not remembered."""
@@ -23,10 +25,15 @@ class ProjectCache:
 
     async def get(self, project_id: str) -> Project | None:
         """The project as it stood at most a second ago. Raises `StoreUnavailable`."""
-        loaded_at, project = self._kept.get(project_id, (-MAX_AGE_SECONDS, None))
-        if project is not None and self._clock() - loaded_at < MAX_AGE_SECONDS:
+        project = self.at_hand(project_id)
+        if project is not None:
             return project
         return await asyncio.shield(self._load_once(project_id))  # Who gives up must not take the others with them.
+
+    def at_hand(self, project_id: str) -> Project | None:
+        """The project, if it was loaded at most a second ago."""
+        loaded_at, project = self._kept.get(project_id, _NEVER)
+        return project if self._clock() - loaded_at < MAX_AGE_SECONDS else None
 
     def forget(self, project_id: str) -> None:
         """Load it again when it is next asked for: it was changed here."""

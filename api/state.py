@@ -11,7 +11,7 @@ from eventlog.feed import Feed
 from gateways.port import Gateway
 from projections.generations import LiveGenerations
 from projections.lookups import Coalesced
-from projections.payments import PaymentRow
+from projections.payments import PaymentRow, PaymentStanding
 from runtime.postgres import Pool
 from vault.port import Vault
 
@@ -20,7 +20,8 @@ class Services(TypedDict):
     """Built once per process.
 
     `reads` is the pool for read models and health, apart from the store's own; `live` says which tables answer; `payments`
-    gets one payment's row, together with all that are asked for at the same moment; `feed` is the log as projects pull it.
+    gets one payment's row, `standings` how it stands in short, each together with all that are asked for at the same moment;
+    `feed` is the log as projects pull it.
     """
 
     store: EventStore
@@ -31,6 +32,7 @@ class Services(TypedDict):
     reads: Pool
     live: LiveGenerations
     payments: Coalesced[str, PaymentRow]
+    standings: Coalesced[str, PaymentStanding]
     feed: Feed
     projects: ProjectCache
     in_flight: InFlight

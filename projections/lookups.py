@@ -1,7 +1,8 @@
 """Look-ups by key: those that wait in the event loop at the same moment go to Postgres together, as one query."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -18,17 +19,16 @@ class Coalesced(Generic[Key, Row]):
 
     def __init__(self, fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Row]]]) -> None:
         self._fetch = fetch
-        self._waiting: dict[Key, asyncio.Future[Row | None]] = {}
+        self._waiting: dict[Key, list[asyncio.Future[Row | None]]] = {}
         self._working: asyncio.Task[None] | None = None
 
     async def get(self, key: Key) -> Row | None:
         """The row of a key; None where there is none. Raises what `fetch` raised."""
-        answer = self._waiting.get(key)
-        if answer is None:
-            answer = self._waiting[key] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Row | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(answer)
         if self._working is None:
             self._working = asyncio.create_task(self._work())
-        return await asyncio.shield(answer)  # One who waits may be cancelled; others wait for the same row.
+        return await answer
 
     async def _work(self) -> None:
         try:
@@ -38,12 +38,18 @@ class Coalesced(Generic[Key, Row]):
         finally:
             self._working = None
 
-    async def _answer(self, waiting: Mapping[Key, asyncio.Future[Row | None]]) -> None:
+    async def _answer(self, waiting: Mapping[Key, Sequence[asyncio.Future[Row | None]]]) -> None:
         try:
             rows = await self._fetch(list(waiting))
         except Exception as error:
-            for answer in waiting.values():
+            for answer in _still_waiting(chain(*waiting.values())):
                 answer.set_exception(error)
         else:
-            for key, answer in waiting.items():
-                answer.set_result(rows.get(key))
+            for key, answers in waiting.items():
+                for answer in _still_waiting(answers):
+                    answer.set_result(rows.get(key))
+
+
+def _still_waiting(answers: Iterable[asyncio.Future[Row | None]]) -> Iterator[asyncio.Future[Row | None]]:
+    """Those whose callers have not given up."""
+    return (answer for answer in answers if not answer.done())

@@ -1,6 +1,6 @@
 """The application in memory: the store's and the vault's twins, the real gateway against the look-alike, no socket of ours."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -63,6 +63,7 @@ def services_of(
         reads=reads,
         live=live,
         payments=payments.by_id(reads, live),
+        standings=payments.standing_by_id(reads, live),
         feed=Feed(reads),
         projects=ProjectCache(store),
         in_flight=InFlight(),
@@ -86,10 +87,17 @@ def services(gateway: StripeGateway) -> Services:
 
 
 @pytest.fixture
-def client_of() -> Callable[[Services], httpx.AsyncClient]:
+def request_lines() -> list[Mapping[str, Any]]:
+    """A line for each request, as it stands in the log."""
+    return []
+
+
+@pytest.fixture
+def client_of(request_lines: list[Mapping[str, Any]]) -> Callable[[Services], httpx.AsyncClient]:
     def build(services: Services) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(
-            create_app(services, Registry(contracts().values(), "test.")), client=("203.0.113.7", 50_000)
+            create_app(services, Registry(contracts().values(), "test."), request_lines.append),
+            client=("203.0.113.7", 50_000),
         )
         return httpx.AsyncClient(transport=transport, base_url="http://api.test")
 

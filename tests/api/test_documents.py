@@ -37,10 +37,10 @@ def test_the_document_bears_the_version_of_the_project(openapi: Any) -> None:
 
 
 async def test_every_path_of_the_api_is_in_the_document(client: httpx.AsyncClient, openapi: Any) -> None:
-    app = client._transport.app  # type: ignore[attr-defined]
+    around = client._transport.app  # type: ignore[attr-defined]
     served = {
         (method.lower(), route.path_format.replace("{user_id}", "{user_id}"))
-        for route in app.routes
+        for route in around.app.routes
         if isinstance(route, Route) and route.path.startswith(("/api/", "/health", "/metrics"))
         for method in route.methods or ()
         if method not in ("HEAD", "OPTIONS")

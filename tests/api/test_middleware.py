@@ -1,23 +1,20 @@
 """What stands around every request, around small applications of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
 import prometheus_client
 import pytest
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from api.errors import on_domain_error
-from api.middleware import AccessLog, BodyLimit, RequestState, Timeout, UnexpectedErrors
+from api.dispatch import Dispatch
+from api.middleware import Around, Bounds
 from api.state import Services
-from domain.errors import DomainError
 from tests.api.shop import PAYMENT, Shop, error_of
 
 
@@ -35,23 +32,15 @@ async def crash(_request: Request[Any]) -> JSONResponse:
 
 
 @pytest.fixture
-async def around(services: Services) -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(
-        routes=[
-            Route("/echo", echo, methods=["POST"]),
-            Route("/webhooks/stripe", echo, methods=["POST"]),
-            Route("/sleep", sleep),
-            Route("/crash/{of}", crash),
-        ],
-        middleware=[
-            Middleware(RequestState, services=services),
-            Middleware(AccessLog),
-            Middleware(UnexpectedErrors),
-            Middleware(Timeout, seconds=0.05),
-            Middleware(BodyLimit, limit_bytes=100, larger={"/webhooks/": 1000}),
-        ],
-        exception_handlers={DomainError: on_domain_error},
-    )
+async def around(services: Services, request_lines: list[Mapping[str, Any]]) -> AsyncIterator[httpx.AsyncClient]:
+    routes = [
+        Route("/echo", echo, methods=["POST"]),
+        Route("/webhooks/stripe", echo, methods=["POST"]),
+        Route("/sleep", sleep),
+        Route("/crash/{of}", crash),
+    ]
+    bounds = Bounds(timeout_seconds=0.05, body_bytes=100, larger={"/webhooks/": 1000})
+    app = Around(Dispatch(routes), services, bounds, request_lines.append)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as client:
         yield client
 
@@ -107,20 +96,25 @@ async def test_a_mistake_of_ours_is_a_typed_answer_and_a_traceback_in_the_log(ar
     assert any(line["event"] == "unexpected error" and line["exc_info"] for line in lines)
 
 
-async def test_the_line_in_the_log_names_the_route_and_not_the_path(around: httpx.AsyncClient) -> None:
-    with capture_logs() as lines:
-        await around.get("/crash/somebody")
+async def test_the_line_in_the_log_names_the_route_and_not_the_path(
+    around: httpx.AsyncClient, request_lines: list[Mapping[str, Any]]
+) -> None:
+    await around.get("/crash/somebody")
 
-    line = next(line for line in lines if line["event"] == "request")
+    [line] = request_lines
     assert (line["method"], line["route"], line["status"]) == ("GET", "/crash/{of}", 500)
     assert "somebody" not in repr(line)
 
 
-async def test_the_log_names_the_project_and_nobody_s_address(shop: Shop) -> None:
-    with capture_logs() as lines:
-        await shop.pay({**PAYMENT, "email": "person@example.com"})
+async def test_the_log_names_the_project_and_nobody_s_address(
+    shop: Shop, request_lines: list[Mapping[str, Any]]
+) -> None:
+    with capture_logs() as others:
+        answer = await shop.pay({**PAYMENT, "email": "person@example.com"})
 
-    assert any(line["event"] == "request" for line in lines)
+    lines = [*request_lines, *others]
+    assert request_lines[-1]["project_id"] == shop.project_id
+    assert request_lines[-1]["request_id"] == answer.headers["Request-Id"]
     assert "person@" not in repr(lines)
     assert "203.0.113.7" not in repr(lines)
 
@@ -141,7 +135,9 @@ async def test_requests_are_counted_by_route_and_an_unheard_of_method_makes_no_n
     assert counted(method="FETCH", route="unmatched", status="404") == 0
 
 
-async def test_a_caller_who_leaves_is_no_mistake_of_ours(around: httpx.AsyncClient) -> None:
+async def test_a_caller_who_leaves_is_no_mistake_of_ours(
+    around: httpx.AsyncClient, request_lines: list[Mapping[str, Any]]
+) -> None:
     app = around._transport.app  # type: ignore[attr-defined]
     scope = {"type": "http", "method": "POST", "path": "/echo", "headers": [], "query_string": b""}
     sent: list[Any] = []
@@ -156,7 +152,8 @@ async def test_a_caller_who_leaves_is_no_mistake_of_ours(around: httpx.AsyncClie
         await app(scope, leave, send)
 
     assert sent == []
-    assert [(line["event"], line["status"]) for line in lines] == [("request", 499)]
+    assert [line["status"] for line in request_lines] == [499]
+    assert lines == []
 
 
 async def test_a_length_that_is_no_number_is_not_believed(around: httpx.AsyncClient) -> None:

@@ -24,7 +24,7 @@ def test_it_serves_until_it_is_told_to_stop(environment: dict[str, str]) -> None
 
     assert status == 0, output
     assert "Traceback" not in output
-    assert '"route": "/api/v1/projects"' in output
+    assert '"route":"/api/v1/projects"' in output
 
 
 def test_it_says_all_that_is_wrong_with_its_variables_at_once(environment: dict[str, str]) -> None:

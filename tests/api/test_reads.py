@@ -76,16 +76,18 @@ async def test_what_was_accepted_is_there_before_any_projector_has_run(real_shop
     assert whole.json()["checkout_session_id"] == started["checkout_session_id"]
 
 
-async def test_the_read_model_and_the_store_show_a_payment_alike(real_shop: Shop, shows: Any) -> None:
-    started = (await real_shop.pay({**PAYMENT, "metadata": {"order": "7"}})).json()
-    folded = await get(real_shop, f"/payments/{started['payment_id']}")
+@pytest.mark.parametrize("path", ["", "/status"])
+async def test_the_read_model_and_the_store_show_a_payment_alike(path: str, real_shop: Shop, shows: Any) -> None:
+    started = (await real_shop.pay({**PAYMENT, "metadata": {"note": 'äöü "€"'}})).json()
+    folded = await get(real_shop, f"/payments/{started['payment_id']}{path}")
     await shows()
 
-    read = await get(real_shop, f"/payments/{started['payment_id']}")
+    read = await get(real_shop, f"/payments/{started['payment_id']}{path}")
 
-    assert read.json() == folded.json()
+    assert read.content == folded.content
     assert "ETag" not in folded.headers
     assert read.headers["ETag"] == '"2"'
+    assert read.headers["Content-Type"] == folded.headers["Content-Type"] == "application/json"
 
 
 async def test_a_version_that_the_caller_has_is_not_sent_again(real_shop: Shop, shows: Any) -> None:

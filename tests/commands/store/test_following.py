@@ -87,7 +87,6 @@ def test_a_reader_of_positions_passes_nothing_by_and_a_reader_of_ids_does(databa
 
 def reader_of_positions(numbers: Connection[Any], reads: Connection[Any]) -> Read:
     """Number as the publisher does, and read on from the last position."""
-    numbering.prepare(numbers)
     log = StoreLog(reads)
 
     def read() -> Sequence[Fact]:
