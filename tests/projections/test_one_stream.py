@@ -34,7 +34,7 @@ def test_rows_that_are_as_their_facts_say_are_found_equal_in_every_read_model(
     assert done.status == 0, done.said
     assert f"Every row of {stream} is as its facts say." in done.stdout
     facts = sum(fact.stream == stream for fact in FACTS)
-    row, _ = [line.split() for line in done.stdout.splitlines() if line.strip().startswith("audit.facts")]
+    [row] = [line.split() for line in done.stdout.splitlines() if line.strip().startswith("audit.facts")]
     assert row[1:6] == [str(facts), str(facts), "0", "0", "0"]
     assert all(state == "live" for state in whole_stage.states().values()), "nothing is left behind"
 
