@@ -9,6 +9,7 @@ from uuid import UUID
 
 from commands.ports import StreamsBusy
 from commands.store.append import Verdict
+from commands.store.cache import RecentStreams
 from commands.store.connections import Connection, on_connection
 from commands.store.contention import Contention
 from commands.store.units import Asked, Draft, Key, Told, Unit, streams_of, units
@@ -18,7 +19,7 @@ from runtime.postgres import Pool
 
 TRIES = 5
 
-Way = Callable[[Sequence[Unit], Connection], Awaitable[Written | None]]
+Way = Callable[[Sequence[Unit], RecentStreams, Connection], Awaitable[Written | None]]
 
 
 class Committer:
@@ -28,9 +29,12 @@ class Committer:
     that came meanwhile: so each stream has a queue of its own here, and this process is never its own rival.
     """
 
-    def __init__(self, pool: Pool, announce: Callable[[], None], *, at_once: int, under_way: int) -> None:
+    def __init__(
+        self, pool: Pool, recent: RecentStreams, announce: Callable[[], None], *, at_once: int, under_way: int
+    ) -> None:
         """`announce` is called after each commit in which something happened."""
         self._pool = pool
+        self._recent = recent
         self._announce = announce
         self._at_once = at_once
         self._free = under_way
@@ -116,7 +120,7 @@ class Committer:
     async def _attempt(self, wanted: Sequence[Unit], way: Way) -> Sequence[Unit]:
         """Try to commit units, and tell those whose commands came to something. Gives back the others."""
         try:
-            written = await on_connection(self._pool, partial(way, wanted))
+            written = await on_connection(self._pool, partial(way, wanted, self._recent))
             if written is not None:
                 return self._settle(written)
         except DomainError as error:  # `StoreUnavailable`, `StreamsBusy`
@@ -139,7 +143,10 @@ class Committer:
         left = [unit for draft in written.drafts if (unit := _tell(draft, written.verdicts))]
         if any(verdict.word == "late" for verdict in written.verdicts.values()):
             self._note(left)
-        if written.happened():
+        happened = [write.after for write in written.recorded() if write.after]
+        for after in happened:
+            self._recent.keep(after)
+        if happened:
             self._announce()
         return left
 

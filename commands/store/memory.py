@@ -80,7 +80,9 @@ class MemoryStore:
 
     def _states(self, streams: Sequence[Stream[Any, Any]]) -> FoldedStreams:
         asked = {stream.id for stream in streams}
-        facts = (StoredFact(row.stream, row.version, row.payload) for row in self.rows if row.stream in asked)
+        facts = (
+            StoredFact(row.stream, row.version, row.event_id, row.payload) for row in self.rows if row.stream in asked
+        )
         return FoldedStreams(fold(streams, facts))
 
     def _append(self, write: Write) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from commands.ports import Context, Deadline, Decide, Receipt
 from commands.store.announcing import Announcer
+from commands.store.cache import RecentStreams
 from commands.store.committer import Committer
 from commands.store.connections import Connection, on_connection
 from commands.store.loading import Loaded, load
@@ -43,7 +44,8 @@ class PostgresStore:
     def __init__(self, pool: Pool, *, at_once: int = AT_ONCE, under_way: int = UNDER_WAY) -> None:
         self._pool = pool
         self._announcer = Announcer(pool)
-        self._committer = Committer(pool, self._announcer.announce, at_once=at_once, under_way=under_way)
+        self._recent = RecentStreams()
+        self._committer = Committer(pool, self._recent, self._announcer.announce, at_once=at_once, under_way=under_way)
 
     async def close(self) -> None:
         """End what is under way, and send what is still to be announced. The pool stays open: it belongs to who made it."""
@@ -115,7 +117,7 @@ class PostgresStore:
 
     async def _load(self, command_ids: Sequence[UUID], streams: Sequence[Stream[Any, Any]]) -> Loaded:
         async def work(connection: Connection) -> Loaded:
-            return await load(connection, command_ids, streams)
+            return await load(connection, command_ids, streams, self._recent)
 
         return await on_connection(self._pool, work)
 

@@ -81,6 +81,8 @@ def _decided(states: FoldedStreams, context: Context, decided: Decided) -> Write
         streams_of_refs.update(dict.fromkeys(refs(event), stream))
         if versions[stream] == 1:
             streams_of_refs.update(dict.fromkeys(owned(stream, event, context.project_id), stream))
+    last = {event.stream: event.event_id for event in events}
+    after = {stream: folded._replace(last=last[stream]) for stream, folded in after.items()}
     outcome = Outcome(fingerprint=context.fingerprint, answer=decided.answer, refusal=None, versions=versions)
     return Write(
         context=context,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 from domain.streams import Facts, Stream
 from schemas import codec
@@ -11,18 +12,23 @@ E = TypeVar("E")
 
 
 class StoredFact(NamedTuple):
-    """A fact as it is read back: its place, and its bytes."""
+    """A fact as it is read back: its place, its id, and its bytes."""
 
     stream: str
     version: int
+    event_id: UUID
     payload: bytes
 
 
 class Folded(NamedTuple):
-    """A stream as it stands. Version 0 and no state: nothing happened yet."""
+    """A stream as it stands. Version 0 and no state: nothing happened yet. `last`: the id of the fact that made it so."""
 
     state: Any
     version: int
+    last: UUID | None = None
+
+
+_NOTHING = Folded(None, 0)
 
 
 class FoldedStreams:
@@ -49,7 +55,7 @@ class FoldedStreams:
         for part in facts:
             if part.events:
                 stream = part.stream
-                state, version = moved.get(stream.id) or self._promised(stream.id)
+                state, version, _ = moved.get(stream.id) or self._promised(stream.id)
                 moved[stream.id] = Folded(stream.kind.fold(part.events, state), version + len(part.events))
         return moved
 
@@ -58,10 +64,15 @@ class FoldedStreams:
         return self._folded[stream_id]
 
 
-def fold(streams: Iterable[Stream[Any, Any]], facts: Iterable[StoredFact]) -> dict[str, Folded]:
-    """Fold each stream from its facts, which come in order of version (and interleaved as they like)."""
+def fold(
+    streams: Iterable[Stream[Any, Any]], facts: Iterable[StoredFact], known: Mapping[str, Folded] | None = None
+) -> dict[str, Folded]:
+    """Fold each stream from its facts, which come in order of version (and interleaved as they like).
+
+    `known` has streams as they stood before these facts; the others begin with them.
+    """
     kinds = {stream.id: stream.kind for stream in streams}
-    folded = {stream_id: Folded(None, 0) for stream_id in kinds}
+    folded = dict.fromkeys(kinds, _NOTHING) | dict(known or {})
     for fact in facts:
         event = codec.decode(fact.payload).event
         # Deciding without a fact that happened could pay twice: code that does not know it must not decide here.
@@ -69,5 +80,5 @@ def fold(streams: Iterable[Stream[Any, Any]], facts: Iterable[StoredFact]) -> di
             f"{fact.stream}@{fact.version} is of a type that this version of the code does not know"
         )
         state = kinds[fact.stream].evolve(folded[fact.stream].state, event)
-        folded[fact.stream] = Folded(state, fact.version)
+        folded[fact.stream] = Folded(state, fact.version, fact.event_id)
     return folded

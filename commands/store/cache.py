@@ -1,0 +1,43 @@
+"""Streams as they stood when they were last read or written here: what saves folding them anew, and never asking."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from commands.store.states import Folded
+from domain.streams import Stream
+
+MOST_STREAMS = 20_000
+
+
+class RecentStreams:
+    """Bounded: the stream that was not wanted for longest is forgotten. Holds what is committed, and nothing else.
+
+    A state from here may be old. Whoever takes it reads the facts after it, and has the log confirm that it is the log's.
+    """
+
+    def __init__(self, most: int = MOST_STREAMS) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, Folded] = OrderedDict()
+
+    def known(self, streams: Iterable[Stream[Any, Any]]) -> dict[str, Folded]:
+        """Those of these streams that are kept."""
+        found = {stream.id: kept for stream in streams if (kept := self._kept.get(stream.id))}
+        for stream_id in found:
+            self._kept.move_to_end(stream_id)
+        return found
+
+    def keep(self, streams: Mapping[str, Folded]) -> None:
+        """These are committed. Of what is known of a stream, the newest stays."""
+        for stream_id, folded in streams.items():
+            kept = self._kept.get(stream_id)
+            if folded.version and (kept is None or folded.version > kept.version):
+                self._kept[stream_id] = folded
+                self._kept.move_to_end(stream_id)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def forget(self, stream_ids: Iterable[str]) -> None:
+        """The log knows nothing of these states: it was restored from a copy that is older than they are."""
+        for stream_id in stream_ids:
+            self._kept.pop(stream_id, None)
