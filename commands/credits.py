@@ -24,7 +24,6 @@ from domain.wallet import (
     Wallet,
     WalletEvent,
     consume,
-    entry_id,
     expire,
     grant,
     holds,
@@ -106,7 +105,7 @@ async def grant_credits(command: GrantCredits, context: Context, store: EventSto
     """Answers {entry_id, amount, priority, expires_at} and how the wallet then stands. Raises as `check_grantable` does."""
     account, stream = command.account, command.account.stream
     customer = CUSTOMERS.at(customer_id(account.project_id, account.user_id))
-    entry = entry_id(str(context.command_id), "granted")
+    entry = _entry_id(context)
 
     def decide(states: States) -> Decided:
         wallet = states[stream]
@@ -138,7 +137,7 @@ async def grant_credits(command: GrantCredits, context: Context, store: EventSto
 async def consume_credits(command: ConsumeCredits, context: Context, store: EventStore) -> Receipt:
     """Answers {entry_id, amount, portions} and how the wallet then stands. Raises `InsufficientCredits`, `WalletFrozen`."""
     stream = command.account.stream
-    entry = entry_id(str(context.command_id), "consumed")
+    entry = _entry_id(context)
 
     def decide(states: States) -> Decided:
         wallet = states[stream]
@@ -267,6 +266,11 @@ async def _record_expiry(stream: Wallets, deadline: Deadline, now: datetime, act
         return Decided([stream.facts(*expire(wallet, now))], {})
 
     await store.record(context, [stream], decide)
+
+
+def _entry_id(context: Context) -> str:
+    """The id of the one entry that a command makes: it derives from the command's, for the same command is one entry."""
+    return f"ent_{context.command_id.hex}"
 
 
 def _of_project(wallet: Wallet | None, project_id: str, hold_id: str) -> Wallet:
