@@ -120,7 +120,7 @@ async def _freeze(event: UserEvent, context: Context, store: EventStore) -> None
 async def _end(subscription_id: str, context: Context, store: EventStore, gateway: Gateway) -> None:
     """At the gateway, which then tells of the end as of any other. The same key each time: it is asked once."""
     subscription = await store.load(SUBSCRIPTIONS.at(subscription_id))
-    if subscription is not None and not subscription.status.ended:
+    if subscription is not None and not subscription.ended:  # One whose grace period is over may still be charged.
         key = f"tillstream-{context.command_id}-{subscription_id}"
         await gateway.end_subscription(subscription.gateway_subscription_id, key)
 

@@ -22,6 +22,7 @@ class RequestKind(StrEnum):
     CHECKOUT = "checkout"  # by the payment's id
     REFUND = "refund"  # by our id of it
     SUBSCRIPTION = "subscription"  # by its own id: there is nothing to send, only to ask after
+    SUBSCRIPTION_CHANGE = "subscription_change"  # by our id of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,12 @@
 """What a gateway states of a subscription: taken over, unless something newer is known; it is asked where nobody can tell."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
-from commands.ports import Context, Decided, EventStore, Receipt, States, StreamsBusy
+from commands.ports import Answer, Context, Decided, EventStore, Receipt, States, StreamsBusy
 from domain.payment import PAYMENTS, Payment
 from domain.product import PaymentType
 from domain.project import PROJECTS, Project
@@ -45,7 +46,7 @@ class Origin(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Asked:
     """What the gateway said when it was asked, and what was known before that: it is of no use once more is known."""
 
     stated: Stated
@@ -82,7 +83,7 @@ async def state(
     for _ in range(TRIES):
         answer = await _asked_if_unclear(notice, stream, store, gateway)
 
-        def decide(states: States, answer: Answer | None = answer) -> Decided:
+        def decide(states: States, answer: Asked | None = answer) -> Decided:
             facts = _meaning(notice, states[stream], answer, origin)
             return Decided([stream.facts(*facts)], {"subscription_id": stream.id})
 
@@ -126,18 +127,25 @@ async def take_up(
     return taken_up
 
 
-async def state_as_asked(known: Subscription, stated: Stated, context: Context, store: EventStore) -> None:
-    """Record what the gateway has otherwise than is known. Where something became known meanwhile, its answer is let go."""
+async def state_as_asked(
+    known: Subscription, stated: Stated, context: Context, store: EventStore, answer: Callable[[Subscription], Answer]
+) -> Receipt:
+    """Record what the gateway, asked after `known` was loaded, has otherwise. `answer` says what to answer of it then.
+
+    Raises `Overtaken` where anything became known meanwhile.
+    """
     stream = SUBSCRIPTIONS.at(known.subscription_id)
     origin = await origin_of(stream, None, store)
 
     def decide(states: States) -> Decided:
+        if states[stream] != known:
+            raise Overtaken
         facts: list[SubscriptionEvent] = []
-        if states[stream] == known and differs(known, stated):
+        if differs(known, stated):
             facts = _follow(known, stated, known.standing.stated_at, origin, asked=True)
-        return Decided([stream.facts(*facts)], {"subscription_id": stream.id})
+        return Decided([stream.facts(*facts)], answer(SUBSCRIPTIONS.fold(facts, known) or known))
 
-    await store.record(context.for_project(known.project_id), [stream], decide)
+    return await store.record(context.for_project(known.project_id), [stream], decide)
 
 
 async def end_grace(stream: Stream[Subscription, SubscriptionEvent], context: Context, store: EventStore) -> bool:
@@ -198,15 +206,15 @@ def look_again_at(subscription: Subscription, now: datetime) -> datetime:
 
 async def _asked_if_unclear(
     notice: SubscriptionStated, stream: Stream[Subscription, SubscriptionEvent], store: EventStore, gateway: Gateway
-) -> Answer | None:
+) -> Asked | None:
     known = await store.load(stream)
     if known is None or weigh(known, notice.stated, notice.stated_at) is not Verdict.UNCLEAR:
         return None
-    return Answer(await gateway.read_subscription(notice.stated.gateway_subscription_id), known)
+    return Asked(await gateway.read_subscription(notice.stated.gateway_subscription_id), known)
 
 
 def _meaning(
-    notice: SubscriptionStated, known: Subscription | None, answer: Answer | None, origin: Origin
+    notice: SubscriptionStated, known: Subscription | None, answer: Asked | None, origin: Origin
 ) -> list[SubscriptionEvent]:
     if known is None:
         return _begin(notice.stated, notice.stated_at, origin, asked=False)

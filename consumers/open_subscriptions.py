@@ -1,13 +1,14 @@
 """Subscriptions that run: asked after at the gateway for what no webhook told, and ended where their grace period is over."""
 
+from contextlib import suppress
 from uuid import uuid4
 
 import structlog
 
 from commands.interpretation import interpret
 from commands.open_requests import OpenRequest, OpenRequests
-from commands.ports import Context, EventStore
-from commands.statements import end_grace, state_as_asked, watch_on
+from commands.ports import Answer, Context, EventStore
+from commands.statements import Overtaken, end_grace, state_as_asked, watch_on
 from consumers.open_checkouts import NEVER_RECORDED_AFTER
 from domain.subscription import SUBSCRIPTIONS, Subscription
 from gateways.errors import NoticeUnmatched, SubscriptionUnknownThere
@@ -49,9 +50,14 @@ async def _ask(
 ) -> None:
     """First how it stands: what its invoices come to depends on that, and not the other way round."""
     stated = await gateway.read_subscription(known.gateway_subscription_id)
-    await state_as_asked(known, stated, context.step(f"asked/{uuid4()}"), store)
+    with suppress(Overtaken):  # Then a webhook knew better, just now.
+        await state_as_asked(known, stated, context.step(f"asked/{uuid4()}"), store, _answer)
     for notice in await gateway.ask_about_invoices(known.gateway_subscription_id):
         try:
             await interpret(notice, context.step(f"asked/{notice}"), store, gateway, open_requests)
         except NoticeUnmatched:  # Its own checkout's page is not known yet.
             continue
+
+
+def _answer(subscription: Subscription) -> Answer:
+    return {"subscription_id": subscription.subscription_id}

@@ -72,6 +72,12 @@ class PriceNotFixed(GatewayRefused):
         )
 
 
+class PaymentDeclined(GatewayRefused):
+    """The customer's means of payment was declined."""
+
+    code = "payment_declined"
+
+
 class SubscriptionUnknownThere(GatewayRefused):
     """No such subscription there."""
 

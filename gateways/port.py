@@ -7,6 +7,7 @@ from typing import Protocol
 
 from domain.product import Price
 from domain.subscription import Stated
+from domain.subscription.changes import Wanted
 from gateways.notices import Delivery, Notice, RefundUpdated
 
 
@@ -111,6 +112,21 @@ class Gateway(Protocol):
 
     async def find_checkouts(self, payment_id: str, around: datetime) -> Sequence[Checkout]:
         """Pages opened for this payment around that time, found by paging: for payments whose answer never came."""
+        ...
+
+    async def subscription_request(self, gateway_subscription_id: str, wanted: Wanted) -> bytes:
+        """The exact request that would change a subscription as it stands now. Kept sealed; a retry sends it unchanged.
+
+        Raises `SubscriptionUnknownThere`.
+        """
+        ...
+
+    async def change_subscription(self, request: bytes, key: str) -> Stated:
+        """Change a subscription, and say how it stands then. The same key and request do it once for 24 hours.
+
+        Raises `SubscriptionUnknownThere`, and `PaymentDeclined` where it was to be paid at once, and was not: then nothing
+        has changed.
+        """
         ...
 
     async def read_subscription(self, gateway_subscription_id: str) -> Stated:

@@ -42,6 +42,8 @@ EVENTS: Mapping[str, type] = {
     "subscription.resumed": subscription.SubscriptionResumed,
     "subscription.canceled": subscription.SubscriptionCanceled,
     "subscription.expired": subscription.SubscriptionExpired,
+    "subscription.change_requested": subscription.SubscriptionChangeRequested,
+    "subscription.change_refused": subscription.SubscriptionChangeRefused,
     "project.registered": project.ProjectRegistered,
     "project.updated": project.ProjectUpdated,
     "project.product_added": project.ProductAdded,

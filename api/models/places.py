@@ -9,6 +9,7 @@ from api.models.fields import RequestModel, UserId
 ProjectId = Annotated[str, StringConstraints(pattern=r"^prj_[0-9a-f]{32}$")]
 PaymentId = Annotated[str, StringConstraints(pattern=r"^pay_[0-9a-f]{32}$")]
 HoldId = Annotated[str, StringConstraints(pattern=r"^hold_[0-9a-f]{32}_[0-9a-f]{32}$")]
+SubscriptionId = Annotated[str, StringConstraints(pattern=r"^sub_[0-9a-f]{32}$")]
 KeyId = Annotated[str, StringConstraints(pattern=r"^key_[0-9a-f]{24}$")]
 
 
@@ -26,6 +27,10 @@ class PaymentPlace(RequestModel):
 
 class HoldPlace(RequestModel):
     hold_id: HoldId
+
+
+class SubscriptionPlace(RequestModel):
+    subscription_id: SubscriptionId
 
 
 class UserPlace(RequestModel):

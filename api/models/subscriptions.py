@@ -1,16 +1,83 @@
-"""Subscriptions, as they are shown."""
+"""Subscriptions, as they are changed and shown."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from api.models.fields import ProductId, Reason, RequestModel
 from domain.subscription import Status
+from domain.subscription.changes import Proration
 
 StatusName = Literal[
     "incomplete", "incomplete_expired", "trialing", "active", "past_due", "unpaid", "paused", "expired"
 ]
 assert {status.value for status in Status} == set(StatusName.__args__)  # type: ignore[attr-defined]
+
+
+ProrationName = Literal["none", "next_invoice", "invoice_now"]
+assert {proration.value for proration in Proration} == set(ProrationName.__args__)  # type: ignore[attr-defined]
+
+
+class SubscriptionCancelRequest(RequestModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"at": "period_end", "reason": "too expensive"}]})
+
+    at: Annotated[
+        Literal["period_end", "now"],
+        Field(description="With the period that is paid for, until which access goes on, or at once."),
+    ] = "period_end"
+    reason: Reason = "canceled by the project"
+
+
+class SubscriptionResumeRequest(RequestModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "changed their mind"}]})
+
+    reason: Reason = "resumed by the project"
+
+
+class SubscriptionPauseRequest(RequestModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "on leave"}]})
+
+    reason: Reason = "paused by the project"
+
+
+class SubscriptionChangeRequest(RequestModel):
+    """Another product, or another quantity, or both."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"product_id": "team", "proration": "invoice_now"}]})
+
+    product_id: Annotated[ProductId | None, Field(description="A product of the catalogue that recurs.")] = None
+    quantity: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    proration: Annotated[
+        ProrationName,
+        Field(
+            description="What becomes of the rest of a period that was paid for at another price: `next_invoice` makes up"
+            " for it with the next period, `invoice_now` at once, `none` never."
+        ),
+    ] = "next_invoice"
+    reason: Reason = "changed by the project"
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "SubscriptionChangeRequest":
+        if self.product_id is None and self.quantity is None:
+            raise PydanticCustomError("product_or_quantity", "Send `product_id`, `quantity`, or both.")
+        return self
+
+
+class SubscriptionChangedAnswer(BaseModel):
+    """How it stands now. With outcome `unconfirmed` that may still be from before: send the same request again."""
+
+    subscription_id: str
+    outcome: Literal["done", "unconfirmed"]
+    status: StatusName
+    product_id: str
+    quantity: int
+    amount: Annotated[int, Field(description="For one period and all units, in minor units; 0 where usage decides.")]
+    currency: str
+    current_period_end: datetime
+    cancel_at: datetime | None
+    access_until: datetime | None
 
 
 class SubscriptionAnswer(BaseModel):

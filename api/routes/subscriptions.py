@@ -1,17 +1,40 @@
-"""/api/v1/subscriptions: what customers are subscribed to."""
+"""/api/v1/subscriptions: what customers are subscribed to, and how it is changed."""
 
+from functools import partial
+from http import HTTPStatus
+
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.answers import shown
-from api.authentication import a_project
+from api.answers import answer, shown
+from api.authentication import ProjectCaller, a_project
 from api.consistency import caught_up
-from api.models.places import UserPlace
-from api.models.subscriptions import SubscriptionAnswer, SubscriptionsAnswer
-from api.operations import Operation
-from api.parsing import parse_place
+from api.idempotency import context_of, once
+from api.models.places import SubscriptionPlace, UserPlace
+from api.models.subscriptions import (
+    SubscriptionAnswer,
+    SubscriptionCancelRequest,
+    SubscriptionChangedAnswer,
+    SubscriptionChangeRequest,
+    SubscriptionPauseRequest,
+    SubscriptionResumeRequest,
+    SubscriptionsAnswer,
+)
+from api.operations import Endpoint, Operation
+from api.parsing import parse, parse_place, read_json
 from api.state import State
-from domain.subscription import Status
+from commands.subscriptions import (
+    CancelSubscription,
+    ChangeSubscription,
+    Command,
+    PauseSubscription,
+    ResumeSubscription,
+    change_subscription,
+)
+from domain.subscription import SUBSCRIPTIONS, Status
+from domain.subscription.changes import Proration
+from domain.subscription.errors import SubscriptionUnknown
 from projections import subscriptions
 from projections.subscriptions import SubscriptionRow
 
@@ -25,6 +48,80 @@ async def show_of_user(request: Request[State]) -> Response:
     schema = await caught_up(request, subscriptions)
     rows = await subscriptions.of_user(request.state["reads"], schema, caller.project_id, user_id)
     return shown(request, SubscriptionsAnswer(user_id=user_id, subscriptions=[_from_row(row) for row in rows]))
+
+
+async def cancel(request: Request[State]) -> Response:
+    """Cancel a subscription.
+
+    With its period, until which access goes on, or at once. What was paid is not given back: that is a refund of a payment.
+    """
+    caller, sent = await a_project(request), await read_json(request, default=b"{}")
+    body = parse(SubscriptionCancelRequest, sent)
+    command = CancelSubscription(
+        project=caller.project,
+        subscription_id=_id(request),
+        at_period_end=body.at == "period_end",
+        reason=body.reason,
+    )
+    return await _changed(request, caller, command, sent)
+
+
+async def resume(request: Request[State]) -> Response:
+    """Resume a subscription: after a pause, or in spite of a cancellation whose time has not come."""
+    caller, sent = await a_project(request), await read_json(request, default=b"{}")
+    body = parse(SubscriptionResumeRequest, sent)
+    command = ResumeSubscription(project=caller.project, subscription_id=_id(request), reason=body.reason)
+    return await _changed(request, caller, command, sent)
+
+
+async def pause(request: Request[State]) -> Response:
+    """Pause a subscription: nothing is charged until it is resumed."""
+    caller, sent = await a_project(request), await read_json(request, default=b"{}")
+    body = parse(SubscriptionPauseRequest, sent)
+    command = PauseSubscription(project=caller.project, subscription_id=_id(request), reason=body.reason)
+    return await _changed(request, caller, command, sent)
+
+
+async def change(request: Request[State]) -> Response:
+    """Change what is subscribed to, or how many of it.
+
+    What is to be paid at once and cannot be, changes nothing.
+    """
+    caller, sent = await a_project(request), await read_json(request)
+    body = parse(SubscriptionChangeRequest, sent)
+    command = ChangeSubscription(
+        project=caller.project,
+        subscription_id=_id(request),
+        product_id=body.product_id,
+        quantity=body.quantity,
+        proration=Proration(body.proration),
+        reason=body.reason,
+    )
+    return await _changed(request, caller, command, sent)
+
+
+async def _changed(request: Request[State], caller: ProjectCaller, command: Command, sent: object) -> Response:
+    """What a change came to; 202 where it is not known yet. Raises `SubscriptionUnknown`."""
+    state = request.state
+    subscription = await state["store"].load(SUBSCRIPTIONS.at(command.subscription_id))
+    if subscription is None or subscription.project_id != caller.project_id:
+        raise SubscriptionUnknown(command.subscription_id)
+    handler = partial(
+        change_subscription,
+        command,
+        store=state["store"],
+        gateway=state["gateway"],
+        vault=state["vault"],
+        open_requests=state["open_requests"],
+    )
+    context = context_of(request, caller, sent, project_id=caller.project_id)
+    receipt = await once(request, context, subscription.customer_id, handler)
+    done = receipt.answer["outcome"] == "done"
+    return answer(receipt, HTTPStatus.OK if done else HTTPStatus.ACCEPTED)
+
+
+def _id(request: Request[State]) -> str:
+    return parse_place(SubscriptionPlace, request).subscription_id
 
 
 def _from_row(row: SubscriptionRow) -> SubscriptionAnswer:
@@ -53,6 +150,21 @@ def _from_row(row: SubscriptionRow) -> SubscriptionAnswer:
     )
 
 
+def _command(name: str, endpoint: Endpoint, body: type[BaseModel], *, body_required: bool = False) -> Operation:
+    return Operation(
+        method="POST",
+        path=f"{PATH}/{{subscription_id}}/{name}",
+        endpoint=endpoint,
+        tag="Subscriptions",
+        who=("project",),
+        place=SubscriptionPlace,
+        body=body,
+        body_required=body_required,
+        answers={200: SubscriptionChangedAnswer, 202: SubscriptionChangedAnswer},
+        refusals=(404, 502),
+    )
+
+
 OPERATIONS = (
     Operation(
         method="GET",
@@ -64,4 +176,8 @@ OPERATIONS = (
         answers={200: SubscriptionsAnswer},
         consistent=True,
     ),
+    _command("cancel", cancel, SubscriptionCancelRequest),
+    _command("resume", resume, SubscriptionResumeRequest),
+    _command("pause", pause, SubscriptionPauseRequest),
+    _command("change", change, SubscriptionChangeRequest, body_required=True),
 )

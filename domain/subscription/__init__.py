@@ -4,6 +4,8 @@ from domain.subscription.access import lapse
 from domain.subscription.events import (
     Standing,
     SubscriptionCanceled,
+    SubscriptionChangeRefused,
+    SubscriptionChangeRequested,
     SubscriptionCreated,
     SubscriptionEvent,
     SubscriptionExpired,
@@ -26,6 +28,8 @@ __all__ = [
     "Status",
     "Subscription",
     "SubscriptionCanceled",
+    "SubscriptionChangeRefused",
+    "SubscriptionChangeRequested",
     "SubscriptionCreated",
     "SubscriptionEvent",
     "SubscriptionExpired",

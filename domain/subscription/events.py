@@ -112,6 +112,29 @@ class SubscriptionExpired(Standing):
     """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChangeRequested(Standing):
+    """The project asked for a change; the gateway has not answered yet. What comes of it is a fact of its own.
+
+    `action` is cancel, cancel_at_period_end, pause, resume or change; the last three fields are of a change.
+    """
+
+    change_id: str
+    action: str
+    reason: str
+    wanted_product_id: str | None = None
+    wanted_quantity: int | None = None
+    proration: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionChangeRefused(Standing):
+    """The gateway did not make a change that was asked for. `code` is its reason, in its own word."""
+
+    change_id: str
+    code: str
+
+
 SubscriptionEvent = (
     SubscriptionCreated
     | SubscriptionUpdated
@@ -121,4 +144,6 @@ SubscriptionEvent = (
     | SubscriptionResumed
     | SubscriptionCanceled
     | SubscriptionExpired
+    | SubscriptionChangeRequested
+    | SubscriptionChangeRefused
 )

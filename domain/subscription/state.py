@@ -11,6 +11,8 @@ from domain.streams import Kind
 from domain.subscription.events import (
     Standing,
     SubscriptionCanceled,
+    SubscriptionChangeRefused,
+    SubscriptionChangeRequested,
     SubscriptionCreated,
     SubscriptionEvent,
     SubscriptionExpired,
@@ -125,6 +127,8 @@ def evolve(subscription: Subscription | None, event: SubscriptionEvent) -> Subsc
             | SubscriptionResumed()
             | SubscriptionCanceled()
             | SubscriptionExpired()
+            | SubscriptionChangeRequested()
+            | SubscriptionChangeRefused()
         ):
             return subscription
         case _:

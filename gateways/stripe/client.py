@@ -14,6 +14,7 @@ from stripe.params import EventListParams, RefundListParams
 from stripe.params.checkout import SessionListParamsCreated
 
 from domain.subscription import Stated
+from domain.subscription.changes import Wanted
 from gateways.errors import (
     CheckoutNotOpen,
     GatewayKeyMismatch,
@@ -28,6 +29,7 @@ from gateways.port import Checkout, CheckoutOrder, ListedPrice, RefundOrder
 from gateways.stripe import checkout_requests, refund_requests, requests, signatures, webhooks
 from gateways.stripe.refusals import in_our_words, is_missing
 from gateways.stripe.requests import API_VERSION
+from gateways.stripe.subscription_requests import ChangeCall
 from gateways.stripe.translation import checkout_sessions, invoices, prices, refunds, subscriptions
 from gateways.stripe.translation.fields import Plain, ShapeUnknown, payment_id, reference, text
 
@@ -189,13 +191,35 @@ class StripeGateway:
 
     # Subscriptions.
 
-    async def read_subscription(self, gateway_subscription_id: str) -> Stated:
-        try:
+    async def subscription_request(self, gateway_subscription_id: str, wanted: Wanted) -> bytes:
+        with _subscription_named():
             found = await self._ask(self._client.v1.subscriptions.retrieve_async(gateway_subscription_id))
-        except GatewayRefused as refusal:
-            if is_missing(refusal):
-                raise SubscriptionUnknownThere(refusal.message, details=refusal.details) from None
-            raise
+        return requests.written(_read(lambda plain: ChangeCall.of(plain, wanted), found).as_json())
+
+    async def change_subscription(self, request: bytes, key: str) -> Stated:
+        api_version, written = requests.read(request)
+        call, options = ChangeCall(**written), stripe.RequestOptions(idempotency_key=key, stripe_version=api_version)
+        try:
+            with _subscription_named():
+                return _read(subscriptions.stated, await self._ask(self._change(call, options)))
+        except SubscriptionUnknownThere:
+            if call.call != "cancel":
+                raise
+            # Stripe cancels nothing twice, not even under one key: an earlier attempt may have done it.
+            return await self.read_subscription(call.subscription)
+
+    def _change(self, call: ChangeCall, options: stripe.RequestOptions) -> Awaitable[stripe.Subscription]:
+        match call.call:
+            case "update":
+                return self._client.v1.subscriptions.update_async(call.subscription, call.params, options)
+            case "cancel":
+                return self._client.v1.subscriptions.cancel_async(call.subscription, call.params, options)
+            case "resume":
+                return self._client.v1.subscriptions.resume_async(call.subscription, call.params, options)
+
+    async def read_subscription(self, gateway_subscription_id: str) -> Stated:
+        with _subscription_named():
+            found = await self._ask(self._client.v1.subscriptions.retrieve_async(gateway_subscription_id))
         return _read(subscriptions.stated, found)
 
     async def read_invoice(self, invoice_id: str) -> Notice:
@@ -274,6 +298,17 @@ def _price_named(price_id: str) -> Iterator[None]:
     except GatewayRefused as refusal:
         if is_missing(refusal):
             raise PriceUnknown(price_id) from None
+        raise
+
+
+@contextmanager
+def _subscription_named() -> Iterator[None]:
+    """What Stripe cannot find is the subscription that a call is about, unless it names something else in it."""
+    try:
+        yield
+    except GatewayRefused as refusal:
+        if is_missing(refusal) and refusal.details.get("gateway_param") in (None, "id"):
+            raise SubscriptionUnknownThere(refusal.message, details=refusal.details) from None
         raise
 
 

@@ -7,7 +7,13 @@ from contextlib import contextmanager
 import stripe
 
 from domain.errors import Details
-from gateways.errors import GatewayKeyMismatch, GatewayMisconfigured, GatewayRefused, GatewayUnavailable
+from gateways.errors import (
+    GatewayKeyMismatch,
+    GatewayMisconfigured,
+    GatewayRefused,
+    GatewayUnavailable,
+    PaymentDeclined,
+)
 
 _NEVER_SHOWN = (
     (re.compile(r"[^\s'\"<>(),;:]+@[^\s'\"<>(),;:]+"), "[e-mail address]"),
@@ -16,10 +22,7 @@ _NEVER_SHOWN = (
 )
 
 # Understood and refused: asking again the same way gets the same answer. 409 and 429 are not among them.
-_REFUSALS = (
-    stripe.InvalidRequestError,
-    stripe.CardError,
-)
+_REFUSALS = (stripe.InvalidRequestError,)
 
 
 @contextmanager
@@ -49,6 +52,8 @@ def in_our_words() -> Iterator[None]:
             "Stripe does not let this service in; an operator must check STRIPE_SECRET_KEY and what it may do.",
             details=_details(error),
         ) from None
+    except stripe.CardError as error:
+        raise PaymentDeclined(_message(error), details=_details(error)) from None
     except _REFUSALS as error:
         raise GatewayRefused(_message(error), details=_details(error)) from None
     except stripe.StripeError as error:

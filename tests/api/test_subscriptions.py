@@ -137,3 +137,93 @@ async def test_a_grace_period_is_a_project_s_setting(plans_shop: Shop) -> None:
 
     assert changed.json()["grace_period_days"] == 14
     assert error_of(refused)["param"] == "grace_period_days"
+
+
+# Changing one.
+
+
+@pytest.fixture
+async def place(subscriber: Subscriber, shown: Any) -> str:
+    """Where the subscriber's subscription is asked to change."""
+    (subscription,) = (await shown("/subscriptions/user-42"))["subscriptions"]
+    return f"/api/v1/subscriptions/{subscription['subscription_id']}"
+
+
+async def post(shop: Shop, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+    headers = {**shop.auth, **({"Idempotency-Key": key} if key else {})}
+    return await shop.client.post(path, json={} if body is None else body, headers=headers)
+
+
+async def test_a_subscription_is_canceled_shown_so_and_taken_back(plans_shop: Shop, place: str, shown: Any) -> None:
+    canceled = await post(plans_shop, f"{place}/cancel", {"reason": "too expensive"})
+
+    (subscription,) = (await shown("/subscriptions/user-42"))["subscriptions"]
+    assert canceled.status_code == 200
+    assert (canceled.json()["outcome"], subscription["status"]) == ("done", "active")
+    assert subscription["cancel_at"] == subscription["access_until"] == subscription["current_period_end"]
+    assert canceled.headers["Consistency-Token"].startswith(subscription["subscription_id"])
+
+    resumed = await post(plans_shop, f"{place}/resume")
+
+    (subscription,) = (await shown("/subscriptions/user-42"))["subscriptions"]
+    assert (resumed.status_code, subscription["cancel_at"], subscription["access_until"]) == (200, None, None)
+
+
+async def test_a_repeated_request_gets_the_first_answer(plans_shop: Shop, place: str) -> None:
+    first = await post(plans_shop, f"{place}/change", {"product_id": "team"}, key="change-1")
+    second = await post(plans_shop, f"{place}/change", {"product_id": "team"}, key="change-1")
+    other = await post(plans_shop, f"{place}/change", {"quantity": 2}, key="change-1")
+
+    assert (first.status_code, first.json()["product_id"]) == (200, "team")
+    assert second.text == first.text
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert error_of(other)["code"] == "idempotency_key_reused"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"product_id": "platinum"}, 404, "product_not_found"),
+        ({}, 422, "validation_failed"),
+        ({"quantity": 0}, 422, "validation_failed"),
+        ({"product_id": "team", "proration": "later"}, 422, "validation_failed"),
+    ],
+)
+async def test_a_change_to_what_is_not_sold_says_what_to_send(
+    plans_shop: Shop, place: str, body: dict[str, Any], status: int, code: str
+) -> None:
+    answer = await post(plans_shop, f"{place}/change", body)
+
+    assert answer.status_code == status
+    error = error_of(answer)
+    assert error["message"]
+    assert error["code"] == code or status == 422
+
+
+async def test_what_has_ended_cannot_be_canceled_again(plans_shop: Shop, place: str) -> None:
+    assert (await post(plans_shop, f"{place}/cancel", {"at": "now"})).json()["status"] == "expired"
+
+    answer = await post(plans_shop, f"{place}/cancel")
+
+    assert (answer.status_code, error_of(answer)["code"]) == (409, "subscription_ended")
+
+
+async def test_another_project_cannot_change_it(plans_shop: Shop, place: str) -> None:
+    other = await register(plans_shop.client, products=PLANS)
+
+    for name in ("cancel", "resume", "pause"):
+        answer = await post(other, f"{place}/{name}")
+        assert (answer.status_code, error_of(answer)["code"]) == (404, "subscription_not_found")
+
+
+async def test_while_stripe_is_silent_the_change_is_unconfirmed_and_then_the_same_request_settles_it(
+    plans_shop: Shop, place: str, lookalike: LookAlike
+) -> None:
+    await lookalike.control("faults", kind="reset_after", path="/v1/subscriptions/*", method="POST", times=9)
+
+    silent = await post(plans_shop, f"{place}/pause", key="pause-1")
+    await lookalike.http.delete("/sandbox/faults")
+    settled = await post(plans_shop, f"{place}/pause", key="pause-1")
+
+    assert (silent.status_code, silent.json()["outcome"]) == (202, "unconfirmed")
+    assert (settled.status_code, settled.json()["outcome"], settled.json()["status"]) == (200, "done", "paused")

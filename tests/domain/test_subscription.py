@@ -7,6 +7,7 @@ from itertools import permutations
 
 import pytest
 
+from domain.product import ProductType
 from domain.subscription import (
     SUBSCRIPTIONS,
     Stated,
@@ -22,8 +23,11 @@ from domain.subscription import (
     SubscriptionResumed,
     SubscriptionUpdated,
     Verdict,
+    changes,
     lapse,
 )
+from domain.subscription.changes import Action, Proration, Wanted
+from domain.subscription.errors import QuantityDoesNotFit, SubscriptionIncomplete
 from domain.subscription.invoices import close, fail, renew
 from domain.subscription.statements import begin, follow, product_id_at, weigh
 from tests.subscribing import GRACE, SHOP, TEAM_PRICE, checkout_payment, ended, invoice, month, stated
@@ -408,3 +412,54 @@ def test_late_word_of_a_paid_invoice_does_not_open_it_again() -> None:
     assert not subscription.unpaid
     (fact,) = fails(3)(subscription)
     assert isinstance(fact, SubscriptionPaymentFailed)
+
+
+# What a project asks for.
+
+
+def test_a_cancellation_that_stands_is_not_asked_for_again() -> None:
+    assert changes.cancel(begun(stated(cancel_at=month(2))), at_period_end=True) is None
+    assert changes.cancel(begun(stated(cancel_at=month(2))), at_period_end=False) == Wanted(action=Action.CANCEL)
+    assert changes.cancel(begun(stated(cancel_at=month(9))), at_period_end=True) is not None
+
+
+def test_what_lapsed_can_still_be_ended_for_it_may_still_be_charged() -> None:
+    assert changes.cancel(lapsed(), at_period_end=False) == Wanted(action=Action.CANCEL)
+
+
+def test_what_is_not_paid_for_yet_can_be_ended_and_nothing_else() -> None:
+    incomplete = begun(stated(status=Status.INCOMPLETE))
+
+    assert changes.cancel(incomplete, at_period_end=False) is not None
+    with pytest.raises(SubscriptionIncomplete):
+        changes.pause(incomplete)
+    with pytest.raises(SubscriptionIncomplete):
+        changes.change(incomplete, None, 2, Proration.NONE)
+
+
+def test_only_what_differs_is_asked_for() -> None:
+    team = SHOP.products["team"]
+
+    assert changes.change(begun(), team, 1, Proration.NONE) == Wanted(
+        action=Action.CHANGE, price_id="price_team_monthly", quantity=None, proration=Proration.NONE
+    )
+    assert changes.change(begun(), SHOP.products["pro"], 2, Proration.NEXT_INVOICE) == Wanted(
+        action=Action.CHANGE, quantity=2, proration=Proration.NEXT_INVOICE
+    )
+    assert changes.change(begun(), SHOP.products["pro"], 1, Proration.NONE) is None
+
+
+def test_usage_has_no_quantity() -> None:
+    metered = replace(SHOP.products["team"], type=ProductType.METERED)
+
+    with pytest.raises(QuantityDoesNotFit):
+        changes.change(begun(), metered, 3, Proration.NONE)
+
+
+def test_a_wish_leaves_things_as_they_are_until_it_is_granted() -> None:
+    before = begun()
+
+    facts = changes.request(before, Wanted(action=Action.PAUSE), change_id="chg_1", product_id=None, reason="on leave")
+    facts += changes.refuse(before, "chg_1", "not_now")
+
+    assert after(before, facts) == before

@@ -34,6 +34,7 @@ STRATEGIES: Mapping[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     bool: st.booleans(),
     int: st.integers(-codec.MAX_INT, codec.MAX_INT),
+    int | None: st.none() | st.integers(-codec.MAX_INT, codec.MAX_INT),
     datetime: MOMENTS,
     datetime | None: st.none() | MOMENTS,
     str | None: st.none() | TEXT,
