@@ -13,6 +13,7 @@ from benchmarks import (
     appending,
     batching,
     beside_replay,
+    commanding,
     long_rebuild,
     publishing,
     rebuilding,
@@ -28,7 +29,10 @@ from benchmarks.servers import Servers, started
 from sandbox.errors import SandboxError
 
 ROWS: tuple[Row, ...] = (
+    commanding.COMMANDS,
+    commanding.SPENDING,
     appending.ROW,
+    appending.GROUPING,
     recording.ROW,
     publishing.AS_IT_COMES,
     publishing.UNCOMPRESSED,

@@ -17,7 +17,7 @@ from benchmarks import workload
 from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import Servers
 from commands.ports import Context, Decided
-from commands.store.postgres import PostgresStore
+from commands.store.postgres import AT_ONCE, UNDER_WAY, PostgresStore
 from commands.store.rows import event_row
 from domain.payment import PAYMENTS
 from runtime import postgres
@@ -55,11 +55,21 @@ async def _bare(database_url: str, count: int) -> Figures:
     return rate
 
 
-async def _ours(database_url: str, count: int) -> Figures:
+@contextmanager
+def prepare_grouping(servers: Servers, share: float) -> Iterator[Sides]:
+    count = int(_COMMANDS * share)
+    with servers.database() as database_url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        yield Sides(
+            ceiling=lambda: runner.run(_ours(database_url, count, at_once=1, under_way=_CONNECTIONS)),
+            ours=lambda: runner.run(_ours(database_url, count)),
+        )
+
+
+async def _ours(database_url: str, count: int, at_once: int = AT_ONCE, under_way: int = UNDER_WAY) -> Figures:
     """Callers that each wait for their answer: state loaded, decided, encoded, recorded, the publisher told."""
     pool = postgres.pool(database_url, name="store", size=_CONNECTIONS)
     await pool.open(wait=True)
-    store = PostgresStore(pool)
+    store = PostgresStore(pool, at_once=at_once, under_way=under_way)
     contexts = iter([_context() for _ in range(count)])
 
     async def record_all() -> None:
@@ -120,4 +130,12 @@ ROW = Row(
     ours=f"the event store, {_CALLERS} callers at a time",
     claims=(Claim(figure="rate", unit="commands/s", aim=None),),
     prepare=prepare,
+)
+
+GROUPING = Row(
+    name="grouping",
+    ceiling=f"the same store, each command a commit of its own, {_CONNECTIONS} at a time",
+    ours=f"the event store, {_CALLERS} callers at a time",
+    claims=(Claim(figure="rate", unit="commands/s", aim=2.5),),
+    prepare=prepare_grouping,
 )

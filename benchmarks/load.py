@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,29 +20,35 @@ _WARM_UP_SECONDS = 0.5
 
 
 class Load(NamedTuple):
-    """GET these paths in turn, one request under way on each connection, for so many seconds."""
+    """GET these paths in turn, one request under way on each connection, for so many seconds.
+
+    With `bodies`, which are JSON, each of them is posted to the one path there is. `status`: what every answer must have.
+    """
 
     port: int
     paths: Sequence[str]
     authorization: str
     connections: int
     seconds: float
+    bodies: Sequence[str] = ()
+    status: int = 200
 
 
 class UnexpectedStatus(Exception):
-    """Something else than 200 came back, so there is nothing to measure."""
+    """Something else came back than what was wanted, so there is nothing to measure."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"The server answered {status} and not 200.")
+    def __init__(self, status: int, wanted: int) -> None:
+        super().__init__(f"The server answered {status} and not {wanted}.")
 
 
 class Connection(asyncio.Protocol):
     """Asks, waits for the answer, and asks again, until `stop`. `answers`: when each came, and how long it took."""
 
-    def __init__(self, requests: Iterator[bytes]) -> None:
+    def __init__(self, requests: Iterator[bytes], status: int) -> None:
         self.answers: list[tuple[float, float]] = []
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._requests = requests
+        self._status = status
         self._parser = httptools.HttpResponseParser(self)
         self._asked_at = 0.0
         self._stopping = False
@@ -64,8 +71,8 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The parser has seen a whole answer."""
         now = time.perf_counter()
-        if (status := self._parser.get_status_code()) != 200:
-            self.over.set_exception(UnexpectedStatus(status))
+        if (status := self._parser.get_status_code()) != self._status:
+            self.over.set_exception(UnexpectedStatus(status, self._status))
         elif self._stopping:
             self.over.set_result(None)
         else:
@@ -84,8 +91,8 @@ async def bring(load: Load) -> Mapping[str, float]:
 
     Raises `UnexpectedStatus`, OSError.
     """
-    loop, requests = asyncio.get_running_loop(), [_request(path, load.authorization) for path in load.paths]
-    connections = [Connection(_from(requests, start)) for start in range(load.connections)]
+    loop, requests = asyncio.get_running_loop(), list(_all(load))
+    connections = [Connection(_from(requests, start), load.status) for start in range(load.connections)]
     for connection in connections:
         await loop.create_connection(partial(_itself, connection), LOOPBACK, load.port)
     await asyncio.wait([each.over for each in connections], timeout=_WARM_UP_SECONDS)
@@ -99,12 +106,28 @@ async def bring(load: Load) -> Mapping[str, float]:
     return {"rate": len(counted) / (ended - began), **milliseconds(counted)}
 
 
+def from_elsewhere(load: Load) -> Mapping[str, float]:
+    """The figures of a load that another process brings, so that it shares no interpreter with what is measured."""
+    command, asked = [sys.executable, "-m", "benchmarks.load"], json.dumps(load._asdict())
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=load.seconds + 60)
+    if done.returncode != 0:
+        raise RuntimeError(f"The load could not be brought: {done.stderr.strip()}")
+    figures: Mapping[str, float] = json.loads(done.stdout)
+    return figures
+
+
 def _itself(connection: Connection) -> Connection:
     return connection
 
 
-def _request(path: str, authorization: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nAuthorization: {authorization}\r\n\r\n".encode()
+def _all(load: Load) -> Iterator[bytes]:
+    head = f"HTTP/1.1\r\nHost: {LOOPBACK}\r\nAuthorization: {load.authorization}\r\n"
+    for path in load.paths:
+        if not load.bodies:
+            yield f"GET {path} {head}\r\n".encode()
+        for body in load.bodies:
+            length = len(body.encode())
+            yield f"POST {path} {head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}".encode()
 
 
 def _from(requests: Sequence[bytes], start: int) -> Iterator[bytes]:

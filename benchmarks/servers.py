@@ -114,6 +114,14 @@ class Servers:
             yield
 
     @contextmanager
+    def empty(self) -> Iterator[int]:
+        """A handler that does nothing, behind the same server as the API; gives its port."""
+        port = free_port()
+        ready = partial(accepts_connections, port)
+        with self.process("empty", "benchmarks.empty_handler", environment={"PORT": str(port)}, ready=ready):
+            yield port
+
+    @contextmanager
     def api(self, database_url: str) -> Iterator[int]:
         """`python -m api` with its settings as they come; gives its port. Stripe is never called."""
         port = free_port()

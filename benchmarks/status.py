@@ -1,17 +1,14 @@
 """`GET …/status` from 64 connections, beside an empty handler behind the same server and the same load."""
 
-import json
 import random
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 import psycopg
 
 from benchmarks import workload
-from benchmarks.load import Load
+from benchmarks.load import Load, from_elsewhere
 from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import PARTITIONS, Servers
 from commands.publisher import numbering
@@ -19,7 +16,6 @@ from eventlog import numbered
 from eventlog.store import STORE, StoreLog
 from projections import checkpoints, folding, generations
 from projections.catalog import READ_MODELS
-from sandbox.addresses import accepts_connections, free_port
 
 _PAYMENTS = 2_000
 _CONNECTIONS = 64
@@ -30,7 +26,7 @@ _SECONDS = 3.0
 def prepare(servers: Servers, share: float) -> Iterator[Sides]:
     with servers.database() as database_url:
         _fill(database_url)
-        with servers.api(database_url) as ours, _empty(servers) as empty:
+        with servers.api(database_url) as ours, servers.empty() as empty:
             numbers = random.Random(1).sample(range(_PAYMENTS), _PAYMENTS)
             paths = [f"/api/v1/payments/{workload.payment_id(number)}/status" for number in numbers]
             measure = partial(_measure, paths=paths, seconds=max(0.5, _SECONDS * share))
@@ -56,25 +52,8 @@ def _fill(database_url: str) -> None:
         store.execute("VACUUM (ANALYZE)")
 
 
-@contextmanager
-def _empty(servers: Servers) -> Iterator[int]:
-    port = free_port()
-    environment = {"PORT": str(port)}
-    ready = partial(accepts_connections, port)
-    with servers.process("empty", "benchmarks.empty_handler", environment=environment, ready=ready):
-        yield port
-
-
 def _measure(port: int, *, paths: Sequence[str], seconds: float) -> Figures:
-    """Load one of the two from another process, so that the load shares no interpreter with what is measured."""
-    load = Load(port, paths, f"Bearer {workload.SECRET_KEY}", _CONNECTIONS, seconds)
-    command = [sys.executable, "-m", "benchmarks.load"]
-    asked = json.dumps(load._asdict())
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=seconds + 60)
-    if done.returncode != 0:
-        raise RuntimeError(f"The load could not be brought: {done.stderr.strip()}")
-    figures: Mapping[str, float] = json.loads(done.stdout)
-    return figures
+    return from_elsewhere(Load(port, paths, f"Bearer {workload.SECRET_KEY}", _CONNECTIONS, seconds))
 
 
 ROW = Row(
