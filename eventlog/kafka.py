@@ -28,7 +28,10 @@ _CONSUMER: Mapping[str, Any] = {
     "heartbeat_interval_ms": 500,  # With a heartbeat a member learns that others came or went.
     "fetch_wait_max_ms": 100,
     "fetch_error_backoff_ms": 100,
-    "queued_max_messages_kbytes": 4_096,
+    # These hold for each partition, and there are dozens of them: together they are what a long rebuild keeps in memory.
+    "queued_max_messages_kbytes": 256,
+    "max_partition_fetch_bytes": 262_144,
+    "fetch_max_bytes": 1_048_576,
 }
 
 _WORTH_READING_AHEAD = 500  # So many facts at once: then there are more.
