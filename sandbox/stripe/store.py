@@ -25,6 +25,8 @@ create table if not exists objects (
 );
 create index if not exists objects_by_kind on objects (object, place);
 create index if not exists objects_by_time on objects (object, created);
+create index if not exists objects_by_customer on objects (object, json_extract(body, '$.customer'));
+create index if not exists objects_by_invoice on objects (object, json_extract(body, '$.invoice'));
 create table if not exists notes (name text primary key, value text not null);
 """
 
