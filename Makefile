@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 SOURCE ?= kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test check format bench bench-long replay lock clean
+.PHONY: help install up demo test check format bench bench-long replay verify lock clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -52,6 +52,10 @@ bench-long: install ## Measure what takes an hour or more: millions of facts
 replay: install ## Rebuild every read model of the running platform beside the live one (SOURCE=kafka or store)
 	@test -f .run/env || { echo "Nothing is running here; start it with: make up" >&2; exit 1; }
 	@set -a; . ./.run/env; set +a; exec $(RUN) -m projections replay --all --source $(SOURCE)
+
+verify: install ## Walk along the hash chain of the running platform's store and Kafka, and name what is wrong
+	@test -f .run/env || { echo "Nothing is running here; start it with: make up" >&2; exit 1; }
+	@set -a; . ./.run/env; set +a; exec $(RUN) -m commands verify
 
 lock: install ## Resolve the pinned packages anew into requirements.lock
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -8,6 +8,7 @@ from api.openapi import document
 from api.operations import Operation, route
 from api.routes import (
     audit,
+    checkpoints,
     credits,
     documents,
     events,
@@ -35,6 +36,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *audit.OPERATIONS,
     *events.OPERATIONS,
     *projects.OPERATIONS,
+    *checkpoints.OPERATIONS,
     *health.OPERATIONS,
 )
 

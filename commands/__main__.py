@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import psycopg
@@ -14,11 +15,12 @@ from commands.publisher.publisher import Publisher
 from commands.publisher.sending import DeliveryFailed
 from commands.publisher.tails import AnotherHistory, StoreOlderThanKafka
 from commands.settings import KafkaSettings, PublisherSettings, StoreAndKafkaSettings, StoreSettings
-from eventlog import numbered, topics, verification
+from eventlog import checkpoints, numbered, topics, verification
+from eventlog.checkpoints import CheckpointInvalid, KeysUnreadable
 from eventlog.in_order import InOrder
 from eventlog.kafka import LogInterrupted, PlaceGone
 from eventlog.topics import TopicsMissing, TopicsUnfit
-from eventlog.verification import Outcome
+from eventlog.verification import Checks, Outcome
 from runtime import kafka, logs, metrics, postgres, process
 from runtime.kafka import KafkaUnreachable
 from runtime.metrics import MetricsPortTaken
@@ -31,6 +33,7 @@ from schemas.names import TOPICS
 
 _CANNOT_BE_DONE = (
     *(SettingsInvalid, PostgresUnreachable, KafkaUnreachable, TopicsMissing, TopicsUnfit, LogInterrupted, PlaceGone),
+    *(CheckpointInvalid, KeysUnreadable),
 )
 
 Source = Literal["store", "kafka", "both"]
@@ -68,29 +71,56 @@ def _publisher(accepted: str | None) -> None:
 
 
 @app.command()
-def verify(source: Annotated[Source, typer.Option(help="What to walk along.")] = "both") -> None:
+def verify(
+    source: Annotated[Source, typer.Option(help="What to walk along.")] = "both",
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="The public keys of signed checkpoints, as served at /checkpoints/keys.  [default: those in the store]",
+        ),
+    ] = None,
+) -> None:
     """Walk along the hash chain of the store, of Kafka, or of both side by side, and name the first position that is wrong.
 
-    Status 0: everything is whole. 1: it is not, or it could not be walked to the end.
+    Kafka is held against the signed checkpoints too. Status 0: everything is whole. 1: it is not, or it could not be
+    walked to the end.
     """
     console = Console()
     with _sentences_for_errors(), Screen(console) as screen:
-        outcome = _verify(source, screen)
+        outcome = _verify(source, keys, screen)
     console.print(_verdict(source, outcome), markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if outcome.finding is None else 1)
 
 
-def _verify(source: Source, screen: Screen) -> Outcome:
+def _verify(source: Source, keys: Path | None, screen: Screen) -> Outcome:
     with ExitStack() as ends:
         if source == "store":
             store = _open_store(read(StoreSettings, os.environ), ends)
             return verification.walk_store(store, screen.progress)
         if source == "kafka":
-            events = _open_kafka(read(KafkaSettings, os.environ), ends)
-            return verification.walk_kafka(events, screen.progress)
-        settings = read(StoreAndKafkaSettings, os.environ)
-        store, events = _open_store(settings, ends), _open_kafka(settings, ends)
-        return verification.walk_both(store, events, screen.progress)
+            settings = read(KafkaSettings, os.environ)
+            events = _open_kafka(settings, ends)
+            return verification.walk_kafka(events, screen.progress, _checks(settings, keys, None, screen))
+        both = read(StoreAndKafkaSettings, os.environ)
+        store, events = _open_store(both, ends), _open_kafka(both, ends)
+        return verification.walk_both(store, events, screen.progress, _checks(both, keys, store, screen))
+
+
+def _checks(settings: KafkaSettings, file: Path | None, store: Connection[Any] | None, screen: Screen) -> Checks:
+    """What was signed, checked with the keys in the file, else with those in the store. With neither, that is said."""
+    signed = checkpoints.all_published(settings.bootstrap_servers, settings.prefix)
+    if file is not None:
+        keys = checkpoints.keys_in(file)
+    elif store is not None:
+        keys = checkpoints.kept_keys(store)
+    else:
+        if signed:
+            screen.say("The signatures of the checkpoints are not checked: give the public keys with --keys.")
+        return Checks(checkpoints.read_own(jws) for jws in signed)
+    return Checks(checkpoints.read(jws, keys) for jws in signed)
 
 
 def _open_store(settings: StoreSettings | StoreAndKafkaSettings, ends: ExitStack) -> Connection[Any]:

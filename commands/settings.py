@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, InstanceOf
 
+from eventlog.signatures import SigningKey
 from eventlog.topics import TopicSettings
 
 
@@ -31,9 +32,16 @@ class StoreAndKafkaSettings(KafkaSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherSettings(StoreAndKafkaSettings):
-    """The publisher's environment; the topics' settings are among it. `service_url` is where readers find the schemas."""
+    """The publisher's environment; the topics' settings are among it. `service_url` is where readers find the schemas.
+
+    `signing_key` signs checkpoints, one every `checkpoint_seconds` while anything is published; without it there are none.
+    """
 
     service_url: Annotated[str, Field(alias="TILLSTREAM_URL", pattern=r"^https?://[^/].*[^/]$")]
+    signing_key: Annotated[
+        InstanceOf[SigningKey] | None, BeforeValidator(SigningKey.parse), Field(alias="TILLSTREAM_SIGNING_KEY")
+    ] = None
+    checkpoint_seconds: Annotated[float, Field(alias="TILLSTREAM_CHECKPOINT_SECONDS", gt=0)] = 10.0
     compression: Annotated[Literal["none", "gzip", "snappy", "lz4", "zstd"], Field(alias="KAFKA_COMPRESSION")] = (
         "gzip"  # Not every stock client reads the others.
     )

@@ -7,7 +7,7 @@ ever deleted, the order per stream holds, the broker's clock) cannot be had agai
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, murmur2
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # Documented, yet not exported by its stubs.
@@ -67,9 +67,12 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 def ensure(admin: AdminClient, settings: TopicSettings) -> None:
     """Create the topics that are missing, then check all. For the publisher only. Raises `TopicsUnfit`."""
-    if missing := _missing(admin, settings):
-        _create(admin, missing, settings)
-    check(admin, settings, timeout_seconds=_TIMEOUT_SECONDS)
+    _ensure(admin, _log(settings))
+
+
+def ensure_checkpoints(admin: AdminClient, topic: str, settings: TopicSettings) -> None:
+    """Create the topic of signed checkpoints where it is missing, then check it. Raises `TopicsUnfit`."""
+    _ensure(admin, _checkpoints(topic, settings))
 
 
 def check(admin: AdminClient, settings: TopicSettings, timeout_seconds: float = 0.0) -> None:
@@ -77,30 +80,60 @@ def check(admin: AdminClient, settings: TopicSettings, timeout_seconds: float = 
 
     Raises `TopicsMissing` or `TopicsUnfit`.
     """
-    deadline = time.monotonic() + timeout_seconds
-    while missing := _missing(admin, settings):
-        if time.monotonic() >= deadline:
-            raise TopicsMissing(missing)
-        time.sleep(0.1)
-    if differences := [*_differing_shapes(admin, settings), *_differing_configs(admin, settings)]:
-        raise TopicsUnfit(differences)
+    _check(admin, _log(settings), timeout_seconds)
 
 
-def _config(settings: TopicSettings) -> Mapping[str, str]:
-    return {
+class _Wanted(NamedTuple):
+    """Topics, and what each of them must be."""
+
+    topics: Sequence[str]
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+
+
+def _log(settings: TopicSettings) -> _Wanted:
+    config = {
         "cleanup.policy": "delete",
         "retention.ms": "-1",  # For ever; and no limit by size either.
         "retention.bytes": "-1",
+        **_safe(settings),
+    }
+    return _Wanted(full_names(settings.prefix), settings.partitions, settings.replication, config)
+
+
+def _checkpoints(topic: str, settings: TopicSettings) -> _Wanted:
+    config = {"cleanup.policy": "compact", **_safe(settings)}
+    return _Wanted([full_name(settings.prefix, topic)], 1, settings.replication, config)
+
+
+def _safe(settings: TopicSettings) -> Mapping[str, str]:
+    return {
         "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": str(settings.min_isr),
         "unclean.leader.election.enable": "false",
     }
 
 
-def _create(admin: AdminClient, topics: Sequence[str], settings: TopicSettings) -> None:
-    config = dict(_config(settings))
-    wanted = [NewTopic(topic, settings.partitions, settings.replication, config=config) for topic in topics]
-    for topic, creation in admin.create_topics(wanted).items():
+def _ensure(admin: AdminClient, wanted: _Wanted) -> None:
+    if missing := _missing(admin, wanted):
+        _create(admin, missing, wanted)
+    _check(admin, wanted, _TIMEOUT_SECONDS)
+
+
+def _check(admin: AdminClient, wanted: _Wanted, timeout_seconds: float) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while missing := _missing(admin, wanted):
+        if time.monotonic() >= deadline:
+            raise TopicsMissing(missing)
+        time.sleep(0.1)
+    if differences := [*_differing_shapes(admin, wanted), *_differing_configs(admin, wanted)]:
+        raise TopicsUnfit(differences)
+
+
+def _create(admin: AdminClient, topics: Sequence[str], wanted: _Wanted) -> None:
+    new = [NewTopic(topic, wanted.partitions, wanted.replication, config=dict(wanted.config)) for topic in topics]
+    for topic, creation in admin.create_topics(new).items():
         try:
             creation.result(_TIMEOUT_SECONDS)
         except KafkaException as error:
@@ -108,26 +141,26 @@ def _create(admin: AdminClient, topics: Sequence[str], settings: TopicSettings) 
                 raise TopicsUnfit([f"{topic} cannot be created: {error.args[0].str()}"]) from error
 
 
-def _missing(admin: AdminClient, settings: TopicSettings) -> list[str]:
+def _missing(admin: AdminClient, wanted: _Wanted) -> list[str]:
     there = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
-    return [topic for topic in full_names(settings.prefix) if topic not in there]
+    return [topic for topic in wanted.topics if topic not in there]
 
 
-def _differing_shapes(admin: AdminClient, settings: TopicSettings) -> Iterator[str]:
+def _differing_shapes(admin: AdminClient, wanted: _Wanted) -> Iterator[str]:
     there = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
-    for topic in full_names(settings.prefix):
+    for topic in wanted.topics:
         partitions = there[topic].partitions
         replication = min((len(partition.replicas) for partition in partitions.values()), default=0)
-        yield from _difference(topic, "the number of partitions", str(len(partitions)), str(settings.partitions))
-        yield from _difference(topic, "replication.factor", str(replication), str(settings.replication))
+        yield from _difference(topic, "the number of partitions", str(len(partitions)), str(wanted.partitions))
+        yield from _difference(topic, "replication.factor", str(replication), str(wanted.replication))
 
 
-def _differing_configs(admin: AdminClient, settings: TopicSettings) -> Iterator[str]:
-    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in full_names(settings.prefix)]
+def _differing_configs(admin: AdminClient, wanted: _Wanted) -> Iterator[str]:
+    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in wanted.topics]
     for resource, answer in admin.describe_configs(resources).items():
         found = answer.result(_TIMEOUT_SECONDS)
-        for name, wanted in _config(settings).items():
-            yield from _difference(resource.name, name, str(found[name].value), wanted)
+        for name, value in wanted.config.items():
+            yield from _difference(resource.name, name, str(found[name].value), value)
 
 
 def _difference(topic: str, setting: str, found: str, wanted: str) -> Iterator[str]:

@@ -3,13 +3,14 @@
 The first `Finding` ends a walk: behind it, everything is in question.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import Connection
 
 from eventlog import numbered
+from eventlog.checkpoints import Checkpoint, Tally
 from eventlog.in_order import InOrder
 from eventlog.log import Source
 from eventlog.numbered import Numbered
@@ -178,6 +179,47 @@ class KafkaWalk:
         return None
 
 
+class Checks:
+    """Checkpoints on a walk along Kafka from its beginning: where one stands, hash and tallies must be as it says."""
+
+    def __init__(self, checkpoints: Iterable[Checkpoint] = ()) -> None:
+        self._to_come = deque(sorted(checkpoints, key=lambda checkpoint: checkpoint.position))
+        self._tallies: dict[tuple[bytes, int], Tally] = {}
+        self.passed = 0
+
+    def follow(self, facts: Iterable[Numbered]) -> Finding | None:
+        """Count these facts, and hold each checkpoint among them against what was counted."""
+        for fact in facts if self._to_come else ():
+            place = fact.written.topic, fact.partition
+            self._tallies[place] = self._tallies.get(place, Tally()).after(fact.position, fact.hash)
+            while self._to_come and self._to_come[0].position <= fact.position:
+                if finding := self._differing(self._to_come.popleft(), fact):
+                    return finding
+                self.passed += 1
+        return None
+
+    def missed(self, end: int) -> Finding | None:
+        """A checkpoint that lies beyond the end of Kafka."""
+        if not self._to_come:
+            return None
+        signed = self._to_come[-1].position
+        return Finding(
+            end + 1, f"Kafka ends at position {end}, and a checkpoint was signed at {signed}: it lost facts."
+        )
+
+    def _differing(self, checkpoint: Checkpoint, fact: Numbered) -> Finding | None:
+        signed = f"the checkpoint that was signed at position {checkpoint.position}"
+        if (checkpoint.position, checkpoint.hash) != (fact.position, fact.hash):
+            found = f"Kafka has {_short(fact.hash)} there, and {signed} says {_short(checkpoint.hash)}"
+            return Finding(checkpoint.position, f"Position {_named(fact)} has another hash than was signed: {found}.")
+        counted = {Source(topic.decode(), partition): tally for (topic, partition), tally in self._tallies.items()}
+        for source in sorted(counted.keys() | checkpoint.tallies.keys()):
+            if counted.get(source) != checkpoint.tallies.get(source):
+                where = f"{source.topic}, partition {source.partition}"
+                return Finding(checkpoint.position, f"In {where}, Kafka holds other facts than {signed} says.")
+        return None
+
+
 def walk_store(connection: Connection[Any], told: Told) -> Outcome:
     """The whole chain of the store."""
     store = StoreWalk(connection)
@@ -192,12 +234,14 @@ def walk_store(connection: Connection[Any], told: Told) -> Outcome:
             return Outcome(Mark(last, hash), finding)
 
 
-def walk_kafka(events: InOrder, told: Told) -> Outcome:
+def walk_kafka(events: InOrder, told: Told, checks: Checks) -> Outcome:
     """The whole chain of Kafka."""
     kafka = KafkaWalk(events)
     while True:
         facts, finding = kafka.page()
-        finding = _first(finding, *(_unlike_itself(fact) for fact in kafka.take_repeats()))
+        finding = _first(finding, checks.follow(facts), *(_unlike_itself(fact) for fact in kafka.take_repeats()))
+        if not facts:
+            finding = finding or checks.missed(kafka.chain.mark.position)
         told("Kafka", *kafka.progress)
         if finding or not facts:
             return Outcome(kafka.chain.mark, _with_strangers(finding, kafka))
@@ -207,6 +251,7 @@ def walk_both(
     connection: Connection[Any],
     events: InOrder,
     told: Told,
+    checks: Checks,
     begin: Mark = BEGINNING,
     places: Mapping[Source, int] | None = None,
 ) -> Outcome:
@@ -222,11 +267,14 @@ def walk_both(
         if not ours:
             here = store.chain.lacks(last + 1, f"it ends at {last}, and Kafka has acknowledged {published}")
         theirs, there = kafka.pages(ours[-1].position if ours else published)
-        repeated = _differing(kafka.take_repeats(), store)
         told("store and Kafka", store.chain.mark.position, published)
-        if finding := _first(_beside(here, kafka.chain), _beside(there, store.chain), repeated, _other(ours, theirs)):
+        finding = _first(
+            *(_beside(here, kafka.chain), _beside(there, store.chain), _other(ours, theirs)),
+            *(checks.follow(theirs), _differing(kafka.take_repeats(), store)),
+        )
+        if finding is not None:
             return Outcome(min(store.chain.mark, kafka.chain.mark), _with_strangers(finding, kafka))
-    finding = _behind(store, kafka.rest()) or _differing(kafka.take_repeats(), store)
+    finding = _behind(store, kafka.rest()) or _differing(kafka.take_repeats(), store) or checks.missed(published)
     return Outcome(store.chain.mark, _with_strangers(finding, kafka))
 
 

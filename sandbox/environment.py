@@ -61,6 +61,7 @@ class Secrets:
     """Made at the first start and kept with the data, readable by their owner only."""
 
     master_key: str  # Wraps the vault's data keys: 32 bytes, base64. Without it the sealed data is lost.
+    signing_key: str  # Signs checkpoints of the log: 32 bytes, base64.
     operator_token: str
     stripe_secret_key: str  # These two are for the look-alike only.
     stripe_webhook_secret: str
@@ -72,6 +73,7 @@ class Secrets:
         folder.mkdir(parents=True, exist_ok=True)
         return cls(
             master_key=kept(folder / "master_key", lambda: base64.b64encode(secrets.token_bytes(32)).decode()),
+            signing_key=kept(folder / "signing_key", lambda: base64.b64encode(secrets.token_bytes(32)).decode()),
             operator_token=kept(folder / "operator_token", lambda: f"op_{secrets.token_urlsafe(32)}"),
             stripe_secret_key=kept(folder / "stripe_secret_key", lambda: f"sk_test_{secrets.token_hex(24)}"),
             stripe_webhook_secret=kept(folder / "stripe_webhook_secret", lambda: f"whsec_{secrets.token_hex(24)}"),

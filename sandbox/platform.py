@@ -99,6 +99,7 @@ class Platform:
             "TILLSTREAM_URL": self.url,
             "TILLSTREAM_OPERATOR_TOKEN": self._given.get("TILLSTREAM_OPERATOR_TOKEN", secrets.operator_token),
             "TILLSTREAM_MASTER_KEY": self._given.get("TILLSTREAM_MASTER_KEY", secrets.master_key),
+            "TILLSTREAM_SIGNING_KEY": self._given.get("TILLSTREAM_SIGNING_KEY", secrets.signing_key),
             "SCHEMA_REGISTRY_URL": f"{self.url}/registry",
             **self._postgres(),
             **self._kafka(),

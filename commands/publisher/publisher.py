@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ from psycopg import Connection
 
 from commands.publisher import epoch as epochs
 from commands.publisher import sending, tails
+from commands.publisher.checkpointing import Checkpointing
 from commands.publisher.epoch import Fenced
 from commands.publisher.halves import NumberingHalf, SendingHalf
 from commands.publisher.handover import Handover
@@ -22,7 +24,8 @@ from commands.publisher.progress import LEADING
 from commands.publisher.sending import Sender
 from commands.publisher.tails import StoreOlderThanKafka, Tail
 from commands.settings import PublisherSettings
-from eventlog import topics
+from eventlog import checkpoints, topics
+from eventlog.signatures import SigningKey
 from runtime import kafka, leadership, postgres
 from runtime.leadership import Leadership, LeadershipLost
 from runtime.process import Stop
@@ -46,6 +49,8 @@ class Publisher:
 
         Raises `KafkaUnreachable`, `TopicsUnfit`, `ForeignRecord`, `StoreOlderThanKafka`, `AnotherHistory`, `DeliveryFailed`.
         """
+        if self._settings.signing_key is None:
+            log.info("checkpoints are off: TILLSTREAM_SIGNING_KEY is not set")
         while not self._stop:
             try:
                 self._lead()
@@ -73,7 +78,10 @@ class Publisher:
         """Hold Kafka against the store, and say from where on to send."""
         settings = self._settings
         kafka.wait_until_ready(settings.bootstrap_servers)
-        topics.ensure(kafka.admin(settings.bootstrap_servers), settings)
+        admin = kafka.admin(settings.bootstrap_servers)
+        topics.ensure(admin, settings)
+        if settings.signing_key is not None:
+            topics.ensure_checkpoints(admin, checkpoints.TOPIC, settings)
         found = tails.read(settings.bootstrap_servers, settings)
         self._compare(connection, epoch, found)
         checkpoint = epochs.checkpoint(connection)
@@ -93,25 +101,34 @@ class Publisher:
             log.warning("an older store was accepted", reason=self._accepted, found=str(error))
 
     def _work(self, connection: Connection[Any], epoch: int, sender: Sender, lead: Leadership) -> None:
-        """Both halves side by side, until one fails or the process is asked to stop."""
+        """Both halves side by side, and checkpoints beside them, until one fails or the process is asked to stop."""
         handover = Handover(_ROOM)
         ended = Stop()
-        with ThreadPoolExecutor(1, "numbering") as executor:
-            numbering = executor.submit(self._number, epoch, handover, lambda: bool(ended))
+        with ThreadPoolExecutor(2, "beside sending") as executor:
+            beside = [executor.submit(self._number, epoch, handover, lambda: bool(ended))]
+            if (key := self._settings.signing_key) is not None:
+                beside.append(executor.submit(self._make_checkpoints, epoch, key, ended))
             try:
-                SendingHalf(connection, epoch, sender, handover).run(self._until_over(numbering, lead))
+                SendingHalf(connection, epoch, sender, handover).run(self._until_over(beside, lead))
             finally:
                 ended.set()
-        numbering.result()
+        for work in beside:
+            work.result()
 
     def _number(self, epoch: int, handover: Handover, ended: Callable[[], bool]) -> None:
         with self._connect("numbering") as connection, self._connect("listening") as listening:
             NumberingHalf(connection, listening, epoch, self._settings.partitions, handover).run(ended)
 
-    def _until_over(self, numbering: "Future[None]", lead: Leadership) -> Callable[[], bool]:
+    def _make_checkpoints(self, epoch: int, key: SigningKey, ended: Stop) -> None:
+        settings = self._settings
+        with self._connect("checkpoints") as connection:
+            made = Checkpointing(connection, epoch, key, settings.bootstrap_servers, settings)
+            made.run(partial(ended.wait, settings.checkpoint_seconds))
+
+    def _until_over(self, beside: Sequence["Future[None]"], lead: Leadership) -> Callable[[], bool]:
         def is_over() -> bool:
             lead.confirm()
-            return bool(self._stop) or numbering.done()
+            return bool(self._stop) or any(work.done() for work in beside)
 
         return is_over
 

@@ -96,7 +96,7 @@ def test_a_fault_ends_with_status_1_and_the_position(stage: Stage) -> None:
         ({"DATABASE_URL": "postgresql://127.0.0.1:1/nowhere"}, "Postgres does not answer at 127.0.0.1:1"),
         ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "Kafka does not answer at 127.0.0.1:1"),
         ({"KAFKA_TOPIC_PARTITIONS": "5"}, "payments: the number of partitions is 4 and must be 5"),
-        ({"KAFKA_TOPIC_PREFIX": "elsewhere."}, "Kafka has no topic elsewhere.payments"),
+        ({"KAFKA_TOPIC_PREFIX": "elsewhere."}, "Kafka has no topic elsewhere."),
         ({"DATABASE_URL": "", "KAFKA_TOPIC_PARTITIONS": "no"}, "DATABASE_URL: Field required"),
     ],
 )

@@ -118,7 +118,7 @@ def test_fewer_replicas_than_promised_are_refused(admin: AdminClient, settings: 
 
 
 def test_more_replicas_than_brokers_are_told_by_name(admin: AdminClient, topic_prefix: str) -> None:
-    with pytest.raises(TopicsUnfit, match=rf"{topic_prefix}payments cannot be created"):
+    with pytest.raises(TopicsUnfit, match=rf"{topic_prefix}\w+ cannot be created"):
         topics.ensure(admin, TopicSettings(prefix=topic_prefix, partitions=3, replication=3, min_isr=2))
 
 

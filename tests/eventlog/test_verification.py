@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pytest
@@ -11,9 +12,11 @@ from confluent_kafka import Producer
 from psycopg import Connection
 
 from eventlog import in_order, numbered, verification
+from eventlog.checkpoints import Checkpoint, Tally
 from eventlog.in_order import InOrder
+from eventlog.log import Source as Place
 from eventlog.topics import full_name, partition_of
-from eventlog.verification import Outcome
+from eventlog.verification import Checks, Outcome
 from runtime import postgres
 from schemas import cloudevents
 from schemas.chain import link
@@ -27,7 +30,7 @@ LAST = FACTS[-1]
 BAD = FACTS[56]  # Position 57.
 
 Source = Literal["store", "kafka", "both"]
-Look = Callable[[Source], Outcome]
+Look = Callable[..., Outcome]  # a source, and checkpoints that were signed
 
 
 @pytest.fixture
@@ -52,13 +55,13 @@ def publish(kafka_bootstrap: str, topic_prefix: str) -> Callable[[Sequence[Recor
 def look(store: Connection[Any], kafka_bootstrap: str, topic_prefix: str) -> Look:
     """Walk along one of them, or both."""
 
-    def walk(source: Source) -> Outcome:
+    def walk(source: Source, *signed: Checkpoint) -> Outcome:
         if source == "store":
             return verification.walk_store(store, untold)
         with closing(InOrder(kafka_bootstrap, TOPICS.values(), prefix=topic_prefix)) as events:
             if source == "kafka":
-                return verification.walk_kafka(events, untold)
-            return verification.walk_both(store, events, untold)
+                return verification.walk_kafka(events, untold, Checks(signed))
+            return verification.walk_both(store, events, untold, Checks(signed))
 
     return walk
 
@@ -258,12 +261,65 @@ def test_a_record_that_was_forged_as_a_repeat_is_held_against_the_store(look: Lo
     assert finding == (57, "Position 57 is another fact in Kafka than in the store.")
 
 
-def test_another_history_of_the_same_length_is_named_where_it_parts(look: Look, publish: Any) -> None:
-    others, hash = list(FACTS[:56]), BAD.previous_hash
-    for fact in FACTS[56:]:
+def checkpoint(facts: Sequence[Recorded]) -> Checkpoint:
+    """What is signed once these facts were published."""
+    tallies: dict[Place, Tally] = {}
+    for fact in facts:
+        place = Place(*partition(fact))
+        tallies[place] = tallies.get(place, Tally()).after(fact.position, fact.hash)
+    return Checkpoint("t.", facts[-1].position, facts[-1].hash, datetime.now(UTC), tallies)
+
+
+def rewritten(facts: Sequence[Recorded], position: int) -> Sequence[Recorded]:
+    """Another history from this position on, whole in itself."""
+    others, hash = list(facts[: position - 1]), facts[position - 2].hash
+    for fact in facts[position - 1 :]:
         others.append(rehashed(replace(fact, project_id="prj_other"), hash))
         hash = others[-1].hash
-    publish(others)
+    return others
+
+
+@pytest.mark.parametrize("source", ["kafka", "both"])
+def test_kafka_is_what_was_signed_at_every_checkpoint(look: Look, publish: Any, source: Source) -> None:
+    publish([*FACTS[:90], *FACTS[60:]])
+
+    outcome = look(source, *(checkpoint(FACTS[:count]) for count in (LAST.position, 1, 57, 58)))
+
+    assert outcome == ((LAST.position, LAST.hash), None)
+
+
+def test_a_history_that_was_written_anew_is_not_the_one_that_was_signed(look: Look, publish: Any) -> None:
+    publish(rewritten(FACTS, 57))
+
+    assert look("kafka", checkpoint(FACTS[:56])).finding is None
+    finding = look("kafka", checkpoint(FACTS[:60])).finding
+    assert finding is not None
+    assert finding.position == 60
+    assert "has another hash than was signed" in finding.sentence
+
+
+def test_a_partition_that_was_signed_with_other_facts_is_named(look: Look, publish: Any) -> None:
+    publish(FACTS)
+    signed = checkpoint(FACTS)
+    place = Place(*partition(BAD))
+    signed.tallies[place] = signed.tallies[place]._replace(facts=3)  # type: ignore[index]
+
+    finding = look("kafka", signed).finding
+
+    said = f"In {place.topic}, partition {place.partition}, Kafka holds other facts than the checkpoint that was signed"
+    assert finding is not None
+    assert said in finding.sentence
+
+
+def test_facts_that_were_signed_and_are_gone_from_kafkas_end_are_missed(look: Look, publish: Any) -> None:
+    publish(FACTS[:100])
+
+    sentence = f"Kafka ends at position 100, and a checkpoint was signed at {LAST.position}: it lost facts."
+    assert look("kafka", checkpoint(FACTS)).finding == (101, sentence)
+
+
+def test_another_history_of_the_same_length_is_named_where_it_parts(look: Look, publish: Any) -> None:
+    publish(rewritten(FACTS, 57))
 
     assert look("kafka").finding is None
     assert_named_in_page(look("both"), 57, "Position 57 is another fact in Kafka than in the store.")

@@ -47,7 +47,7 @@ def test_secrets_can_be_read_by_their_owner_only(tmp_path: Path) -> None:
     Secrets.kept_in(tmp_path)
 
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
-    assert len(files) == 4
+    assert len(files) == 5
     assert {mode(file) for file in files} == {0o600}
 
 

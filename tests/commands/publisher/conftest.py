@@ -50,8 +50,13 @@ def start_publisher(
     """Start `python -m commands publisher` on the test's store and topics; killed at the end at the latest."""
     with ExitStack() as undo:
 
-        def start(*arguments: str, bootstrap_servers: str = kafka_bootstrap) -> PublisherProcess:
-            process = PublisherProcess(database_url, bootstrap_servers, topic_settings, tmp_path, arguments)
+        def start(
+            *arguments: str,
+            bootstrap_servers: str = kafka_bootstrap,
+            settings: TopicSettings = topic_settings,
+            **environment: str,
+        ) -> PublisherProcess:
+            process = PublisherProcess(database_url, bootstrap_servers, settings, tmp_path, arguments, environment)
             undo.callback(process.kill)
             return process
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -29,10 +29,11 @@ class PublisherProcess:
         topics: TopicSettings,
         folder: Path,
         arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._metrics_port = free_port()
         self._log = folder / f"publisher-{next(_NUMBERS)}.log"
-        environment = {
+        everything = {
             **os.environ,
             "DATABASE_URL": database_url,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
@@ -42,10 +43,11 @@ class PublisherProcess:
             "KAFKA_TOPIC_MIN_ISR": str(topics.min_isr),
             "TILLSTREAM_URL": "http://127.0.0.1:8000",
             "TILLSTREAM_METRICS_PORT": str(self._metrics_port),
+            **(environment or {}),
         }
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "commands", "publisher", *arguments], env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "commands", "publisher", *arguments], env=everything, stdout=log, stderr=log
             )
 
     @property
