@@ -13,6 +13,7 @@ from projections.freshness import format_token
 
 _NOT_SHARED = (b"cache-control", b"private, no-cache")
 _JSON = (b"content-type", b"application/json")
+_PARKED = (b"read-model-parked", b"true")
 
 
 def answer(receipt: Receipt, status: int = HTTPStatus.OK) -> JSONResponse:
@@ -33,6 +34,8 @@ def shown(request: Request[Any], body: BaseModel, *, etag: str | None = None) ->
 def shown_as_json(request: Request[Any], body: bytes, *, etag: str | None = None) -> Response:
     """The same, of a body that was written as JSON before."""
     headers = [_NOT_SHARED]
+    if request.state["shows_parked"]:
+        headers.append(_PARKED)
     if etag is not None:
         headers.append((b"etag", f'"{etag}"'.encode()))
         if _has_already(request, f'"{etag}"'):

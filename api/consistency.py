@@ -23,14 +23,19 @@ class Shows(Protocol):
     def versions(self, pool: Pool, schema: str, streams: Sequence[str], /) -> Awaitable[Mapping[str, int]]: ...
 
 
-async def caught_up(request: Request[State], model: Shows) -> str:
+async def caught_up(request: Request[State], model: Shows, project_id: str) -> str:
     """The schema that answers for this read model, once it shows what the request's token names.
 
-    Raises `ConsistencyTokenMalformed`, `ReadModelBehind` after two seconds, `NotBuilt`.
+    Where something of the project is parked in it, the answer will say so. Raises `ConsistencyTokenMalformed`,
+    `ReadModelBehind` after two seconds, `ReadModelParked`, `NotBuilt`.
     """
-    wanted = wanted_versions(request)
-    schema = await request.state["live"].schema(model.name)
-    await wait_until_shown(wanted, partial(model.versions, request.state["reads"], schema), model.stream_prefixes)
+    wanted, live = wanted_versions(request), request.state["live"]
+    schema = await live.schema(model.name)
+    parked = live.parked(model.name)
+    shown = partial(model.versions, request.state["reads"], schema)
+    await wait_until_shown(wanted, shown, model.stream_prefixes, parked)
+    if project_id in parked.values():
+        request.state["shows_parked"] = True
     return schema
 
 

@@ -65,7 +65,7 @@ class Around:
         headers = scope["headers_by_name"] = dict(reversed(scope["headers"]))
         request_id = _request_id(headers.get(b"request-id"))
         bound = logs.begin(request_id=request_id)
-        state: State = {**self._services, "request_id": request_id}
+        state: State = {**self._services, "request_id": request_id, "shows_parked": False}
         scope["state"] = state
         exchange = Exchange(receive, send, request_id, self._bounds.body_limit(scope["path"]))
         self._deadlines.begin(exchange)

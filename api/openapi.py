@@ -34,6 +34,8 @@ _HEADERS: Mapping[str, str] = {
     "Consistency-Token": "Every stream that was changed, with its version; send it with a read to see the change.",
     "Idempotent-Replayed": "`true` where this answer was given before.",
     "ETag": "The version that is shown; send it back as `If-None-Match`.",
+    "Read-Model-Parked": "`true` where some of the project's changes are not shown: they could not be taken in, and an operator"
+    " is to see to it. Everything else is up to date.",
     "As-Of-Position": "Where `as_of` was given: up to which position everything is shown, and nothing later.",
     "Retry-After": "Seconds after which to ask again.",
 }
@@ -164,6 +166,8 @@ def _headers(operation: Operation, status: int) -> list[str]:
             names.append("Consistency-Token")
     elif status in operation.answers and 304 in operation.answers:
         names.append("ETag")
+    if status in operation.answers and operation.consistent:
+        names.append("Read-Model-Parked")
     if status in operation.answers and operation.query and "as_of" in operation.query.model_fields:
         names.append("As-Of-Position")
     if status in (409, 429, 502, 503):

@@ -41,6 +41,10 @@ class Services(TypedDict):
 
 
 class State(Services):
-    """`Request[State]`: the services, and what this request is called in logs, facts and answers."""
+    """`Request[State]`: the services, and what this request is called in logs, facts and answers.
+
+    `shows_parked`: something of the project is parked in the read model that answers.
+    """
 
     request_id: str
+    shows_parked: bool

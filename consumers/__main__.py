@@ -1,4 +1,4 @@
-"""`python -m consumers projector|reconciler|reactions`: the processes behind the API, each with its builder function."""
+"""`python -m consumers projector|reconciler|reactions|parked`: the processes behind the API, each with its builder function."""
 
 import os
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ import typer
 from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests
 from commands.store.postgres import PostgresStore
+from consumers import parked
 from consumers.projector import Projector
 from consumers.reactions import Reactions, follow
 from consumers.reconciler import Reconciler, lead
@@ -20,6 +21,7 @@ from eventlog.kafka import PlaceGone, open_log
 from eventlog.topics import TopicsMissing, TopicsUnfit
 from projections import folding
 from projections.catalog import READ_MODELS
+from projections.isolation import ReadModelBroken
 from runtime import kafka, logs, metrics, postgres, process
 from runtime.kafka import KafkaUnreachable
 from runtime.metrics import MetricsPortTaken
@@ -38,6 +40,9 @@ _TOPICS_WITHIN_SECONDS = 30.0  # The publisher creates them, and may have been s
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The processes behind the API.")
 
 
+app.add_typer(parked.app, name="parked")
+
+
 @app.callback()
 def _root() -> None:
     pass
@@ -49,7 +54,7 @@ def projector() -> None:
     process.run(
         _projector,
         *(SettingsInvalid, PostgresUnreachable, KafkaUnreachable, MetricsPortTaken),
-        *(TopicsMissing, TopicsUnfit, PlaceGone, ForeignRecord, SchemaUnknown),
+        *(TopicsMissing, TopicsUnfit, PlaceGone, ForeignRecord, SchemaUnknown, ReadModelBroken),
     )
 
 

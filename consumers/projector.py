@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import psycopg
 import structlog
 from psycopg import Connection
 
 from consumers.lag import Lag
+from consumers.standstills import Standstills
 from eventlog.kafka import KafkaLog, LogInterrupted
 from eventlog.log import Batch, Source
 from projections import checkpoints, folding, generations
@@ -42,11 +44,13 @@ class Projector:
         self._connect = connect
         self._stop = stop
         self._lag = Lag()
+        self._standstills = Standstills([model.name for model in models])
         self._held: Checkpoints = {}
+        self._left: Checkpoints = {}  # What could not be released when Postgres was lost.
         self._pause = _FIRST_PAUSE_SECONDS
 
     def run(self) -> None:
-        """Raises `SchemaUnknown`, `ForeignRecord` and `PlaceGone`, which no waiting helps against."""
+        """Raises `SchemaUnknown`, `ForeignRecord`, `PlaceGone` and `ReadModelBroken`, which no waiting helps against."""
         try:
             while not self._stop:
                 try:
@@ -59,16 +63,25 @@ class Projector:
     def _project(self) -> None:
         """Take part in the group, from a new connection to its loss or the end of the process."""
         with self._connect() as connection:
+            checkpoints.release(connection, self._left)
+            self._left = {}
             generations.ensure_live(connection, self._models)
-            self._events.join(lambda sources: self._take_over(connection, sources), self._give_up)
-            looked_around_at = time.monotonic()
-            while not self._stop:
-                batches = self._events.read(_FACTS_AT_ONCE, _READ_SECONDS)
-                if time.monotonic() - looked_around_at > _LOOK_AROUND_SECONDS:
-                    looked_around_at = time.monotonic()
-                    if self._look_around(connection):
-                        continue  # We read on from other places, which these batches may lie behind.
-                self._show(connection, batches)
+            self._events.join(lambda sources: self._take_over(connection, sources), lambda: self._give_up(connection))
+            try:
+                self._read_and_show(connection)
+            finally:
+                self._let_go(connection)
+
+    def _read_and_show(self, connection: Connection[Any]) -> None:
+        looked_around_at = float("-inf")
+        while not self._stop:
+            batches = self._events.read(_FACTS_AT_ONCE, _READ_SECONDS)
+            if time.monotonic() - looked_around_at > _LOOK_AROUND_SECONDS:
+                looked_around_at = time.monotonic()
+                self._standstills.report(connection)
+                if self._look_around(connection):
+                    continue  # We read on from other places, which these batches may lie behind.
+            self._show(connection, batches)
 
     def _show(self, connection: Connection[Any], batches: Sequence[Batch]) -> None:
         if batches:
@@ -87,12 +100,15 @@ class Projector:
     def _take_over(self, connection: Connection[Any], sources: Collection[Source]) -> Mapping[Source, int]:
         """These partitions are ours from now on: claim them in every generation, and say where to read on in each."""
         kept = generations.load(connection, self._models, "live", "following")
+        self._give_up(connection)
         self._held = checkpoints.claim(connection, kept, sources)
         log.info("projecting", partitions=len(sources), generations=[generation.schema for generation in kept])
         return checkpoints.lowest(self._held)
 
-    def _give_up(self) -> None:
-        self._held = {}
+    def _give_up(self, connection: Connection[Any]) -> None:
+        """Leave what is ours to others, in good order: nobody is to think that we died of something."""
+        given_up, self._held = self._held, {}
+        checkpoints.release(connection, given_up)
 
     def _look_around(self, connection: Connection[Any]) -> bool:
         """Take up new generations and let go of dropped ones. Whether there were any: then reading begins elsewhere."""
@@ -116,11 +132,18 @@ class Projector:
 
     # Trouble, and its end.
 
+    def _let_go(self, connection: Connection[Any]) -> None:
+        """Release what is ours, now or as soon as Postgres is back."""
+        held = self._held
+        try:
+            self._give_up(connection)
+        except psycopg.Error:
+            self._left = held
+
     def _step_back(self, error: Exception) -> None:
         if self._pause == _FIRST_PAUSE_SECONDS:  # Said once; what follows is the same trouble.
             log.warning("the read models stand still for a moment", reason=str(error).strip())
         self._events.leave()
-        self._held = {}
         self._stop.wait(self._pause)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
 

@@ -63,6 +63,7 @@ class Builder:
         held = checkpoints.claim(self._connection, generations, sources)
         targets, silent = dict(targets), 0
         if not (behind := _behind(held, targets)):
+            checkpoints.release(self._connection, held)
             return False
         log.seek(behind)
         self._tell(what, held, targets)
@@ -74,6 +75,7 @@ class Builder:
             held = folding.fold(self._connection, held, [_cut(batch, targets) for batch in batches])
             targets |= _reached(batches, targets)
             self._tell(what, held, targets)
+        checkpoints.release(self._connection, held)
         return True
 
     def _tell(self, what: str, held: Checkpoints, targets: Places) -> None:

@@ -1,29 +1,17 @@
 """One reading of the log into many generations: each folds what it has not seen, all in one transaction."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import psycopg
 from psycopg import Connection
 from psycopg.types.json import set_json_dumps
 from psycopg.types.numeric import Int8BinaryDumper
 
-from eventlog.log import Batch, Source
-from projections import checkpoints
-from projections.checkpoints import Checkpoint, Checkpoints, CheckpointsMoved, Move
-from projections.generations import Generation
-from projections.tables import COPY_FROM_ROWS, to_json
+from eventlog.log import Batch
+from projections import checkpoints, steps, suspects
+from projections.checkpoints import Checkpoints
+from projections.tables import to_json
 from runtime import postgres
-from schemas.envelope import Recorded
-
-
-class Step(NamedTuple):
-    """What one generation is about to do: fold these facts, and move its checkpoints past them."""
-
-    generation: Generation
-    facts: Sequence[Recorded]
-    moves: Sequence[Move]
 
 
 def connect(database_url: str, name: str, patience_seconds: float | None = None) -> Connection[Any]:
@@ -44,54 +32,15 @@ def connect(database_url: str, name: str, patience_seconds: float | None = None)
 def fold(connection: Connection[Any], held: Checkpoints, batches: Sequence[Batch]) -> Checkpoints:
     """Bring every generation past these batches, and return where all stand then.
 
-    `held` are the checkpoints that are ours. Raises `CheckpointsMoved` if one is not any more; then nothing has happened.
+    `held` are the checkpoints that are ours. A fact that cannot be applied is parked, with what comes after it in its
+    stream. Raises `CheckpointsMoved` if a checkpoint is not ours any more, and `ReadModelBroken`; then what was suspect may
+    be folded, and nothing else has happened.
     """
-    steps = [step for generation, places in held.items() if (step := _step(generation, places, batches)).moves]
-    if not steps:
+    held = suspects.fold(connection, held, batches)
+    taken = [step for generation, places in held.items() if (step := steps.step(generation, places, batches)).moves]
+    if not taken:
         return held
-    try:
-        with _together(connection, steps), connection.transaction(), connection.cursor() as cursor:
-            checkpoints.advance(cursor, [move for step in steps for move in step.moves])
-            for step in steps:
-                if step.facts:
-                    step.generation.model.apply(step.facts, cursor, step.generation.schema)
-    except psycopg.DatabaseError as error:
-        if checkpoints.is_moved(error):
-            raise CheckpointsMoved(str(error)) from error
-        raise
-    return _moved(held, steps)
-
-
-def _together(connection: Connection[Any], steps: Iterable[Step]) -> AbstractContextManager[object]:
-    """Let the statements of a small batch travel together: it is shown after one round trip. In a large one rows are copied."""
-    is_large = any(len(step.facts) >= COPY_FROM_ROWS for step in steps)
-    return nullcontext() if is_large else connection.pipeline()
-
-
-def _step(generation: Generation, places: Mapping[Source, Checkpoint], batches: Iterable[Batch]) -> Step:
-    facts: list[Recorded] = []
-    moves: list[Move] = []
-    for batch in batches:
-        before = places.get(batch.source)
-        if before is None or before.next_offset >= batch.next_offset:
-            continue
-        unseen = list(_unseen(batch.facts, before.last_position))
-        last_position = unseen[-1].position if unseen else before.last_position
-        moves.append(Move(generation, batch.source, before, Checkpoint(batch.next_offset, last_position, before.epoch)))
-        facts.extend(fact for fact in unseen if fact.topic in generation.model.topics and fact.event is not None)
-    return Step(generation, facts, moves)
-
-
-def _unseen(facts: Iterable[Recorded], last_position: int) -> Iterator[Recorded]:
-    """What is above the last position. The publisher may send a fact twice; its second coming is dropped here."""
-    for fact in facts:
-        if fact.position > last_position:
-            last_position = fact.position
-            yield fact
-
-
-def _moved(held: Checkpoints, steps: Iterable[Step]) -> Checkpoints:
-    moved = dict(held)
-    for step in steps:
-        moved[step.generation] = {**held[step.generation], **{move.source: move.after for move in step.moves}}
-    return moved
+    if wary := [move for step in taken for move in step.moves if move.before.wary]:
+        checkpoints.mark(connection, wary, alone=False)
+    steps.take(connection, taken)
+    return steps.moved(held, taken)

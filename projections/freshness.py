@@ -43,6 +43,21 @@ class ReadModelBehind(DomainError):
         )
 
 
+class ReadModelParked(DomainError):
+    """What the caller has written is recorded, but this read stands still at an earlier fact that it could not take in."""
+
+    type: ErrorType = "system_error"
+    code = "read_model_parked"
+    retry_after_seconds = 60
+
+    def __init__(self, stream: str, version: int) -> None:
+        super().__init__(
+            f"What you wrote is safe, but this read cannot show {stream} at version {version} before an operator has seen"
+            " to it; ask again later, or without Consistency-Token for what it shows.",
+            details={"stream": stream, "version": version},
+        )
+
+
 def format_token(versions: Mapping[str, int]) -> str:
     """Streams with their versions as the header has them: `pay_…@3,wal_…@5`."""
     return ",".join(f"{stream}@{version}" for stream, version in sorted(versions.items()))
@@ -61,12 +76,16 @@ def parse_token(token: str) -> Mapping[str, int]:
 
 
 async def wait_until_shown(
-    wanted: Mapping[str, int], shown: Versions, prefixes: Collection[str], timeout_seconds: float = _WAIT_SECONDS
+    wanted: Mapping[str, int],
+    shown: Versions,
+    prefixes: Collection[str],
+    parked: Collection[str] = (),
+    timeout_seconds: float = _WAIT_SECONDS,
 ) -> None:
     """Return once a read shows the wanted versions of those streams that it shows at all.
 
-    `shown` gives the versions that it shows just now, by stream; `prefixes` say which streams it shows (`pay_`). Raises
-    `ReadModelBehind` if it does not get there in time.
+    `shown` gives the versions that it shows just now, by stream; `prefixes` say which streams it shows (`pay_`), `parked`
+    which stand still. Raises `ReadModelBehind` if it does not get there in time, `ReadModelParked` if it will not.
     """
     missing: Mapping[str, int] = {
         stream: version for stream, version in wanted.items() if stream.startswith(tuple(prefixes))
@@ -74,6 +93,8 @@ async def wait_until_shown(
     deadline = time.monotonic() + timeout_seconds
     pause = _FIRST_PAUSE_SECONDS
     while missing := await _still_missing(missing, shown):
+        for stream in missing.keys() & set(parked):
+            raise ReadModelParked(stream, missing[stream])
         if time.monotonic() >= deadline:
             raise ReadModelBehind(*next(iter(missing.items())))
         await asyncio.sleep(pause)

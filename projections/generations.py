@@ -30,6 +30,13 @@ _NOTE_SWITCH = b"""
       LEFT JOIN read.generations g ON g.read_model = t.read_model AND g.state = 'live'
 """
 
+_PARKED = b"""
+    SELECT read_model, p.stream, p.project_id
+      FROM read.parked_keys p JOIN read.generations g USING (read_model, generation)
+     WHERE g.state = 'live' LIMIT %s
+"""
+_MOST_PARKED = 10_000  # Of more than that nobody has a use for each.
+
 _CACHED_SECONDS = 1.0
 _FIRST_START = 7_461_001  # The advisory lock that only one process at a time may hold while it makes first generations.
 
@@ -170,11 +177,12 @@ def drop(connection: Connection[Any], generation: Generation) -> None:
 
 
 class LiveGenerations:
-    """Which schema answers for each read model, as the async side asks: at most a second old."""
+    """Which schema answers for each read model, and what stands still in it, as the async side asks: at most a second old."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._schemas: Mapping[str, str] = {}
+        self._parked: Mapping[str, Mapping[str, str]] = {}
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
 
@@ -190,6 +198,10 @@ class LiveGenerations:
             self._asked_at = float("-inf")
             raise NotBuilt(read_model) from None
 
+    def parked(self, read_model: str) -> Mapping[str, str]:
+        """The streams that stood still when `schema` was asked for last, each with its project's id."""
+        return self._parked.get(read_model, {})
+
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._asked_at < _CACHED_SECONDS
 
@@ -198,4 +210,8 @@ class LiveGenerations:
         async with self._pool.connection() as connection:
             rows = await connection.execute("SELECT read_model, generation FROM read.generations WHERE state = 'live'")
             self._schemas = {name: f"{name}_{number}" async for name, number in rows}
+            parked: dict[str, dict[str, str]] = {}
+            async for name, stream, project_id in await connection.execute(_PARKED, [_MOST_PARKED]):
+                parked.setdefault(name, {})[stream] = project_id
+            self._parked = parked
         self._asked_at = asked_at

@@ -5,13 +5,14 @@ from psycopg import errors
 
 from eventlog.kafka import LogInterrupted, PlaceGone
 from projections.checkpoints import CheckpointsMoved
+from projections.isolation import ReadModelBroken
 from projections.replay import NeverTogether
 from runtime import postgres
 from schemas.cloudevents import ForeignRecord
 from schemas.codec import SchemaUnknown
 
 EXPECTED = (
-    *(LogInterrupted, PlaceGone, ForeignRecord, SchemaUnknown, CheckpointsMoved, NeverTogether),
+    *(LogInterrupted, PlaceGone, ForeignRecord, SchemaUnknown, CheckpointsMoved, ReadModelBroken, NeverTogether),
     *(psycopg.OperationalError, errors.UndefinedTable),
 )
 

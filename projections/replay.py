@@ -16,12 +16,13 @@ from psycopg import Connection
 from eventlog.kafka import KafkaLog
 from eventlog.log import Source
 from eventlog.store import STORE, StoreLog
-from projections import checkpoints, comparison, generations, turns
+from projections import checkpoints, comparison, generations, parking, turns
 from projections.building import EVERYTHING, Audience, Builder, places_in_kafka
 from projections.checkpoints import Checkpoint
 from projections.comparison import TableComparison
 from projections.fingerprint import fingerprint
 from projections.generations import Generation, Standing
+from projections.parking import ParkedKey
 from projections.read_model import ReadModel
 
 From = Literal["kafka", "store"]
@@ -29,6 +30,7 @@ From = Literal["kafka", "store"]
 FROM_WHERE: Mapping[str, str] = {"kafka": "Kafka", "store": "the store"}
 _PATIENCE_SECONDS = 10.0
 _ATTEMPTS = 5
+_NAMED = 5  # So many parked streams are named in a sentence.
 
 
 class NeverTogether(Exception):
@@ -51,7 +53,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a replay came to. `new` and `replaced` are schemas by read model; `accepted` is why differences do not matter."""
+    """What a replay came to. `new` and `replaced` are schemas by read model; `accepted` is why differences do not matter;
+    `parked` is what stands still in the new ones, because it could not be applied.
+    """
 
     source: From
     began_at: datetime
@@ -59,6 +63,7 @@ class Outcome:
     new: Mapping[str, str]
     replaced: Mapping[str, str | None]
     tables: Sequence[TableComparison]
+    parked: Sequence[ParkedKey]
     accepted: str | None
 
     @property
@@ -82,7 +87,17 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """One sentence, or two."""
+        """One sentence, or a few."""
+        if not self.parked:
+            return self._judgement
+        still = ", ".join(sorted({key.stream for key in self.parked})[:_NAMED])
+        return (
+            f"{self._judgement} What stands still in the new ones, because it could not be applied: {still}"
+            f"{' and others' if len(self.parked) > _NAMED else ''}. `python -m consumers parked list` shows why."
+        )
+
+    @property
+    def _judgement(self) -> str:
         new = ", ".join(sorted(self.new.values()))
         if not self.tables:
             return f"There was nothing to compare with. Answering from now on: {new}."
@@ -125,7 +140,7 @@ class Replay:
             self._build(pairs, source)
             try:
                 tables = self._compare(pairs)
-                outcome = _outcome(source, began_at, pairs, tables, accepted)
+                outcome = _outcome(source, began_at, pairs, tables, self._parked(pairs), accepted)
                 keep(outcome)
             except BaseException:
                 if not self._connection.closed:
@@ -136,6 +151,10 @@ class Replay:
             else:
                 generations.set_state(self._connection, [pair.new for pair in pairs], "refused")
             return outcome
+
+    def _parked(self, pairs: Iterable[Pair]) -> Sequence[ParkedKey]:
+        new = {pair.new.schema for pair in pairs}
+        return [key for key in parking.parked(self._connection, self._models) if key.schema in new]
 
     # The new generations: what an earlier replay has left, or empty ones.
 
@@ -263,7 +282,12 @@ def _unusable(leftover: Standing, source: From, accepted: str | None) -> str | N
 
 
 def _outcome(
-    source: From, began_at: datetime, pairs: Iterable[Pair], tables: Sequence[TableComparison], accepted: str | None
+    source: From,
+    began_at: datetime,
+    pairs: Iterable[Pair],
+    tables: Sequence[TableComparison],
+    parked: Sequence[ParkedKey],
+    accepted: str | None,
 ) -> Outcome:
     return Outcome(
         source=source,
@@ -272,5 +296,6 @@ def _outcome(
         new={pair.new.model.name: pair.new.schema for pair in pairs},
         replaced={pair.new.model.name: pair.live.schema if pair.live else None for pair in pairs},
         tables=tables,
+        parked=parked,
         accepted=accepted,
     )

@@ -33,12 +33,12 @@ def environment(database_url: str, kafka_bootstrap: str, topic_prefix: str) -> M
 
 
 class ProjectorProcess:
-    """`python -m consumers projector`, with what it says."""
+    """`python -m consumers projector`, or another program that is one, with what it says."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path, program: Sequence[str]) -> None:
         self._log = log
         with log.open("wb") as output:
-            command = [sys.executable, "-m", "consumers", "projector"]
+            command = [sys.executable, "-m", *program]
             self._process = subprocess.Popen(command, env=dict(environment), stdout=output, stderr=subprocess.STDOUT)
 
     def wait_until_it_says(self, words: str) -> None:
@@ -54,15 +54,20 @@ class ProjectorProcess:
     def wait(self) -> int:
         return self._process.wait(_WITHIN_SECONDS)
 
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
 
 
 @contextmanager
-def projector(environment: Mapping[str, str], log: Path) -> Iterator[ProjectorProcess]:
+def projector(
+    environment: Mapping[str, str], log: Path, program: Sequence[str] = ("consumers", "projector")
+) -> Iterator[ProjectorProcess]:
     """A projector that is killed at the end, if it has not ended by then."""
-    process = ProjectorProcess(environment, log)
+    process = ProjectorProcess(environment, log, program)
     try:
         yield process
     finally:

@@ -27,7 +27,7 @@ async def show_trail(request: Request[State]) -> Response:
     """Show everything that happened to a payment, and what it caused elsewhere, such as the credits that it bought."""
     caller = await a_project(request)
     payment, _ = await payment_of(request, caller)
-    schema = await caught_up(request, audit)
+    schema = await caught_up(request, audit, caller.project_id)
     stream = parse_place(PaymentPlace, request).payment_id
     entries = await audit.of_stream(request.state["reads"], schema, caller.project_id, stream)
     origins = await _origins(request, entries, {caller.project_id, customer_id(caller.project_id, payment.user_id)})
@@ -52,7 +52,7 @@ async def show_page(request: Request[State]) -> Response:
 
 async def _entries(request: Request[State], project_id: str, query: AuditQuery, after: int) -> Sequence[Entry]:
     """One more than is wanted, where there are more."""
-    pool, schema, most = request.state["reads"], await caught_up(request, audit), query.limit + 1
+    pool, schema, most = request.state["reads"], await caught_up(request, audit, project_id), query.limit + 1
     if query.resource_id is None:
         return await audit.page(pool, schema, project_id, after_position=after, limit=most)
     found = await audit.of_stream(pool, schema, project_id, query.resource_id)

@@ -140,7 +140,7 @@ async def show_balances(request: Request[State]) -> Response:
     caller = await a_project(request)
     user_id = parse_place(UserPlace, request).user_id
     asked = await as_of.asked(request)
-    schema, reads = await caught_up(request, credits), request.state["reads"]
+    schema, reads = await caught_up(request, credits, caller.project_id), request.state["reads"]
     if asked is not None:
         held = await credits.balances_as_of(reads, schema, caller.project_id, user_id, asked.position)
         return as_of.stamped(shown(request, _answer(user_id, held)), asked.position)
@@ -156,7 +156,7 @@ async def show_entries(request: Request[State]) -> Response:
     caller = await a_project(request)
     user_id, query = parse_place(UserPlace, request).user_id, parse_query(EntriesQuery, request)
     before = None if query.cursor is None else int(cursors.decode(query.cursor, int)[0])
-    schema = await caught_up(request, credits)
+    schema = await caught_up(request, credits, caller.project_id)
     found = await credits.entries(
         request.state["reads"],
         schema,
@@ -177,7 +177,7 @@ async def show_totals(request: Request[State]) -> Response:
     """Show what all customers of a project hold together, by credit type."""
     place = parse_place(ProjectPlace, request)
     _, project = await the_operator_or_project(request, place.project_id)
-    schema = await caught_up(request, credits)
+    schema = await caught_up(request, credits, project.project_id)
     totals = await credits.project_totals(request.state["reads"], schema, project.project_id)
     listed = [CreditTotalAnswer(**asdict(total)) for total in totals]
     return shown(request, ProjectCreditsAnswer(project_id=project.project_id, balances=listed))

@@ -92,8 +92,7 @@ async def show_status(request: Request[State]) -> Response:
     caller = await a_project(request)
     payment_id = parse_place(PaymentPlace, request).payment_id
     row = await _if_built(request.state["standings"].get(payment_id))
-    wanted = wanted_versions(request).get(payment_id, 0)
-    if row is not None and row.project_id == caller.project_id and row.version >= wanted:
+    if row is not None and row.project_id == caller.project_id and not is_behind(request, payment_id, row.version):
         return shown_as_json(request, _as_json(row), etag=str(row.version))
     payment, version = await payment_of(request, caller)
     status = PaymentStatusAnswer(**payment.model_dump(include=set(PaymentStatusAnswer.model_fields)))
@@ -105,7 +104,7 @@ async def show_page(request: Request[State]) -> Response:
     caller = await a_project(request)
     query = parse_query(PaymentsQuery, request)
     after = _after(query.cursor)
-    schema = await caught_up(request, payments)
+    schema = await caught_up(request, payments, caller.project_id)
     wanted = payments.Filter(**query.model_dump(exclude={"limit", "cursor"}))
     rows = await payments.page(
         request.state["reads"], schema, caller.project_id, wanted=wanted, after=after, limit=query.limit + 1
@@ -142,12 +141,12 @@ async def cancel(request: Request[State]) -> Response:
 async def payment_of(request: Request[State], caller: ProjectCaller) -> tuple[PaymentAnswer, str | None]:
     """The payment that the path names, with the version that is shown, if it is the caller's.
 
-    Where its read model does not show it yet, or not yet as the caller has seen it, it is folded from the store, without a
-    version: what was accepted is there. Raises `PaymentUnknown`.
+    Where its read model does not show it yet, or not as far as it should, it is folded from the store, without a version:
+    what was accepted is there. Raises `PaymentUnknown`.
     """
     payment_id = parse_place(PaymentPlace, request).payment_id
     row = await row_of(request, payment_id)
-    if row is None or row.version < wanted_versions(request).get(payment_id, 0):
+    if row is None or is_behind(request, payment_id, row.version):
         payment = await request.state["store"].load(PAYMENTS.at(payment_id))
         if payment is not None and payment.project_id == caller.project_id:
             return _from_state(payment), None
@@ -179,6 +178,12 @@ async def _if_built(row: Awaitable[Row | None]) -> Row | None:
         return await row
     except NotBuilt:
         return None
+
+
+def is_behind(request: Request[State], payment_id: str, version: int) -> bool:
+    """Whether more has happened to a payment than its row shows: the caller has seen it, or the row stands still."""
+    wanted = wanted_versions(request).get(payment_id, 0)
+    return version < wanted or payment_id in request.state["live"].parked(payments.name)
 
 
 def _check_page(caller: ProjectCaller, body: PaymentRequest) -> None:

@@ -8,13 +8,12 @@ from starlette.responses import Response
 
 from api.answers import answer, shown
 from api.authentication import a_project
-from api.consistency import wanted_versions
 from api.idempotency import context_of, once
 from api.models.places import PaymentPlace
 from api.models.refunds import RefundAnswer, RefundRequest, RefundsAnswer, RefundShown
 from api.operations import Operation
 from api.parsing import parse, parse_place, read_json
-from api.routes.payments import PATH, row_of
+from api.routes.payments import PATH, is_behind, row_of
 from api.state import State
 from commands.refunds import RefundPayment, refund_payment
 from domain.payment import PAYMENTS, Refund, RefundStatus
@@ -65,7 +64,7 @@ async def show_refunds(request: Request[State]) -> Response:
     caller = await a_project(request)
     payment_id = parse_place(PaymentPlace, request).payment_id
     row = await row_of(request, payment_id)
-    if row is None or row.version < wanted_versions(request).get(payment_id, 0):
+    if row is None or is_behind(request, payment_id, row.version):
         payment = await request.state["store"].load(PAYMENTS.at(payment_id))
         if payment is not None and payment.project_id == caller.project_id:
             listed = [_from_state(refund) for refund in payment.refunds.values()]

@@ -45,7 +45,7 @@ async def show_of_user(request: Request[State]) -> Response:
     """Show what one customer is or was subscribed to, the newest first. A customer who never was has none."""
     caller = await a_project(request)
     user_id = parse_place(UserPlace, request).user_id
-    schema = await caught_up(request, subscriptions)
+    schema = await caught_up(request, subscriptions, caller.project_id)
     rows = await subscriptions.of_user(request.state["reads"], schema, caller.project_id, user_id)
     return shown(request, SubscriptionsAnswer(user_id=user_id, subscriptions=[_from_row(row) for row in rows]))
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from projections.freshness import (
     ConsistencyTokenMalformed,
     ReadModelBehind,
+    ReadModelParked,
     Versions,
     format_token,
     parse_token,
@@ -50,6 +51,13 @@ def shows(*readings: Mapping[str, int]) -> Versions:
         return {stream: reading[stream] for stream in streams if stream in reading}
 
     return versions
+
+
+async def test_a_read_does_not_wait_for_what_stands_still() -> None:
+    with pytest.raises(ReadModelParked, match="pay_1 at version 3 before an operator"):
+        await wait_until_shown({"pay_1": 3}, shows({"pay_1": 2}), ["pay_"], ["pay_1", "pay_2"])
+
+    await wait_until_shown({"pay_1": 2}, shows({"pay_1": 2}), ["pay_"], ["pay_1", "pay_2"])
 
 
 async def test_a_read_waits_until_its_rows_have_caught_up() -> None:
