@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 SOURCE ?= kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test check format bench bench-long replay verify lock clean
+.PHONY: help install up demo test check format bench bench-long crash replay verify lock clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -48,6 +48,9 @@ bench: install ## Measure, as ratios of runs side by side
 
 bench-long: install ## Measure what takes an hour or more: millions of facts
 	@exec $(RUN) -m benchmarks long beside --rounds 1
+
+crash: install ## Kill, freeze and double every part in a hundred seeded runs; about an hour (RUNS=, SEED=)
+	@exec $(RUN) -m tests.crash $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
 
 replay: install ## Rebuild every read model of the running platform beside the live one (SOURCE=kafka or store)
 	@test -f .run/env || { echo "Nothing is running here; start it with: make up" >&2; exit 1; }

@@ -1,15 +1,14 @@
 """The whole product, running: every process as in the local platform, on data of the test run's own."""
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from sandbox.environment import Folders
 from sandbox.platform import Platform
+from tests.whole.reading import read_topics
 from tests.whole.shop import Shop, register
 
 
@@ -35,31 +34,5 @@ def shop(platform: Platform, http: httpx.Client) -> Shop:
 @pytest.fixture
 def published(platform: Platform) -> Iterator[Any]:
     """Reads every record in Kafka, as a team would that starts from the beginning."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": platform.environment["KAFKA_BOOTSTRAP_SERVERS"],
-            "group.id": f"test-{uuid.uuid4()}",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
-
-    def read() -> list[dict[str, str]]:
-        topics = consumer.list_topics(timeout=30).topics
-        ours = [topic for name, topic in topics.items() if name.startswith("tillstream.")]
-        places = [TopicPartition(topic.topic, part, 0) for topic in ours for part in topic.partitions]
-        consumer.assign(places)
-        records, open_ends = [], len(places)
-        while open_ends:
-            message = consumer.poll(10)
-            assert message is not None, "Kafka does not answer"
-            if message.error():
-                open_ends -= 1
-                continue
-            headers = dict(message.headers() or [])
-            found = {name: value.decode() for name, value in headers.items() if isinstance(value, bytes)}
-            records.append({**found, "partition": f"{message.topic()}/{message.partition()}"})
-        return records
-
-    yield read
-    consumer.close()
+    with read_topics(platform.environment["KAFKA_BOOTSTRAP_SERVERS"]) as read:
+        yield read
