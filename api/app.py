@@ -15,8 +15,8 @@ from api.routes import (
     health,
     payments,
     projects,
-    refunds,
     registry,
+    returns,
     stripe_webhooks,
     subscriptions,
 )
@@ -30,7 +30,7 @@ BOUNDS = Bounds(timeout_seconds=30.0, body_bytes=64 * 1024, larger={"/webhooks/"
 
 OPERATIONS: tuple[Operation, ...] = (
     *payments.OPERATIONS,
-    *refunds.OPERATIONS,
+    *returns.OPERATIONS,
     *subscriptions.OPERATIONS,
     *credits.OPERATIONS,
     *audit.OPERATIONS,

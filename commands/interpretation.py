@@ -1,5 +1,6 @@
 """What a gateway tells us, brought to whoever decides what it means: one case for each family of notices."""
 
+from commands.disputes import hear_of_dispute
 from commands.invoices import drop, miss, pay, settle_checkout
 from commands.open_requests import OpenRequests
 from commands.ports import Context, EventStore, Receipt
@@ -10,6 +11,7 @@ from gateways.errors import NoticeUnreadable
 from gateways.notices import (
     ChargeRefunded,
     CheckoutPaid,
+    DisputeUpdated,
     InvoiceClosed,
     InvoiceFailed,
     InvoicePaid,
@@ -42,6 +44,8 @@ async def interpret(
             raise NoticeUnreadable(notice.reason)
         case RefundUpdated() | ChargeRefunded():
             return await hear_of_refunds(notice, context, store, gateway, open_requests)
+        case DisputeUpdated():
+            return await hear_of_dispute(notice, context, store, gateway, open_requests)
         case SubscriptionStated():
             return await state(notice, context, store, gateway, open_requests)
         case InvoicePaid():

@@ -203,7 +203,7 @@ class PostgresNotices:
             "INSERT INTO gateway.notices (account, livemode, event_id, gateway, command_id, event_type, api_version,"
             " created_at, received_at, owner, sealed, due_at)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (account, livemode, event_id) DO NOTHING",
+            " ON CONFLICT DO NOTHING",
             (
                 notice.account,
                 notice.livemode,

@@ -21,6 +21,7 @@ class RequestKind(StrEnum):
 
     CHECKOUT = "checkout"  # by the payment's id
     REFUND = "refund"  # by our id of it
+    DISPUTE = "dispute"  # by the gateway's id of it
     SUBSCRIPTION = "subscription"  # by its own id: there is nothing to send, only to ask after
     SUBSCRIPTION_CHANGE = "subscription_change"  # by our id of it
 

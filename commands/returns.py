@@ -7,7 +7,8 @@ from typing import Any
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import Answer, Context, Decided, EventStore, Receipt, States
 from domain.payment import PAYMENTS, Payment, PaymentEvent, RefundStatus, Status, refunds
-from domain.payment.refunds import CreditsReclaimed, RefundTold
+from domain.payment.claims import CreditsReclaimed
+from domain.payment.refunds import RefundTold
 from domain.project import PROJECTS
 from domain.streams import Stream
 from domain.wallet import (
@@ -22,7 +23,7 @@ from domain.wallet import (
     wallet_id,
 )
 from gateways.errors import NoticeUnmatched
-from gateways.notices import RefundNotice, RefundUpdated
+from gateways.notices import DisputeUpdated, RefundNotice, RefundUpdated
 from gateways.port import Gateway
 
 ASK_AFTER_REFUND_IN = timedelta(hours=1)
@@ -47,7 +48,7 @@ async def hear_of_refunds(
     return await record_refunds(payment, heard, context, store, lambda after, _: {"payment_id": after.payment_id})
 
 
-async def payment_behind(notice: RefundNotice, store: EventStore, gateway: Gateway) -> Payment:
+async def payment_behind(notice: RefundNotice | DisputeUpdated, store: EventStore, gateway: Gateway) -> Payment:
     """The payment whose money it is. Found by what the store knows; what the gateway was told is a hint that must fit.
 
     Raises `NoticeUnmatched`, also while the payment is not known to be paid: the proof of that is on its way.
@@ -109,8 +110,8 @@ def _meaning(
     match notice.status:
         case RefundStatus.SUCCEEDED:
             wanted = refunds.credits_to_reclaim(payment, told)
-            moves = _reclaimed(wallet, payment, wanted, told.refund_id, clawback, now)
-            return refunds.succeed(payment, told, _in_sum(moves, clawback)), moves
+            moves = reclaim(wallet, payment, wanted, told.refund_id, "refunded", clawback, now) if wallet else []
+            return refunds.succeed(payment, told, claimed(moves, clawback)), moves
         case RefundStatus.FAILED:
             moves = _returned(wallet, told.refund_id, now)
             restored = sum(move.amount for move in moves if isinstance(move, CreditsRestored))
@@ -121,23 +122,29 @@ def _meaning(
             return refunds.take_on(payment, told), []
 
 
-def _reclaimed(
-    wallet: Wallet | None, payment: Payment, wanted: int, refund_id: str, clawback: Clawback, now: datetime
+def reclaim(
+    wallet: Wallet,
+    payment: Payment,
+    wanted: int,
+    revocation_id: str,
+    reason: str,
+    clawback: Clawback,
+    now: datetime,
 ) -> list[WalletEvent]:
-    if wallet is None:
-        return []
+    """Take back so many of the credits that a payment bought, as far as the policy goes; once for each revocation id."""
     return revoke(
         wallet,
-        revocation_id=refund_id,
+        revocation_id=revocation_id,
         entry_id=f"ent_{payment.payment_id}",
         amount=wanted,
         policy=clawback,
-        reason="refunded",
+        reason=reason,
         now=now,
     )
 
 
-def _in_sum(moves: Sequence[WalletEvent], clawback: Clawback) -> CreditsReclaimed:
+def claimed(moves: Sequence[WalletEvent], clawback: Clawback) -> CreditsReclaimed:
+    """What these moves took back of the credits bought, and what they could not."""
     taken = [move for move in moves if isinstance(move, CreditsRevoked)]
     return CreditsReclaimed(
         revoked=sum(move.amount for move in taken),

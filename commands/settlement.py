@@ -89,6 +89,6 @@ def _meaning(notice: CheckoutNotice, payment: Payment, subscription_id: str | No
         case CheckoutProcessing():
             return settlement.process(payment, notice.checkout_id, notice.gateway_payment_id)
         case CheckoutFailed():
-            return checkout.fail(payment, notice.code, notice.reason)
+            return checkout.fail(payment, notice.code, notice.reason, notice.gateway_payment_id)
         case CheckoutExpired():
             return checkout.expire(payment, "the checkout closed unpaid")

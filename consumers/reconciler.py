@@ -13,7 +13,7 @@ from commands.credits import expire_due
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import CommandInProgress, Context, EventStore, StoreUnavailable
-from consumers import open_changes, open_checkouts, open_refunds, open_subscriptions
+from consumers import open_changes, open_checkouts, open_disputes, open_refunds, open_subscriptions
 from gateways.errors import GatewayUnavailable
 from gateways.port import Gateway
 from runtime import leadership, postgres
@@ -35,6 +35,7 @@ Resolve = Callable[[OpenRequest, Context, EventStore, Gateway, Vault, OpenReques
 _RESOLVES: Mapping[RequestKind, Resolve] = {
     RequestKind.CHECKOUT: open_checkouts.resolve,
     RequestKind.REFUND: open_refunds.resolve,
+    RequestKind.DISPUTE: open_disputes.resolve,
     RequestKind.SUBSCRIPTION: open_subscriptions.resolve,
     RequestKind.SUBSCRIPTION_CHANGE: open_changes.resolve,
 }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.payment import RefundStatus
+from domain.payment import DisputeStatus, RefundStatus
 from domain.subscription import Invoice, Stated
 
 
@@ -37,6 +37,7 @@ class CheckoutFailed:
     payment_id: str | None
     code: str
     reason: str
+    gateway_payment_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,23 @@ class ChargeRefunded:
     gateway_payment_id: str | None
     payment_id: str | None
     refunded_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeUpdated:
+    """How a dispute stood when the gateway wrote this. A later word may tell of an earlier moment."""
+
+    dispute_id: str
+    gateway_payment_id: str | None
+    charge_id: str | None
+    payment_id: str | None  # a hint, where the gateway has one
+    status: DisputeStatus
+    amount_minor: int
+    currency: str
+    reason: str
+    refundable: bool
+    opened_at: datetime
+    evidence_due_by: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +159,7 @@ CheckoutNotice = CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutEx
 InvoiceNotice = InvoicePaid | InvoiceFailed | InvoiceClosed
 RefundNotice = RefundUpdated | ChargeRefunded
 
-Notice = CheckoutNotice | RefundNotice | SubscriptionStated | InvoiceNotice | Irrelevant | Unreadable
+Notice = CheckoutNotice | RefundNotice | DisputeUpdated | SubscriptionStated | InvoiceNotice | Irrelevant | Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

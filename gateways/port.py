@@ -8,7 +8,7 @@ from typing import Protocol
 from domain.product import Price
 from domain.subscription import Stated
 from domain.subscription.changes import Wanted
-from gateways.notices import Delivery, Notice, RefundUpdated
+from gateways.notices import Delivery, DisputeUpdated, Notice, RefundUpdated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,10 @@ class Gateway(Protocol):
 
     async def list_refunds(self, gateway_payment_id: str) -> Sequence[RefundUpdated]:
         """Every refund of a payment, as each stands now, oldest first: ours, and those made in the gateway's dashboard."""
+        ...
+
+    async def read_dispute(self, dispute_id: str) -> DisputeUpdated:
+        """How a dispute stands now."""
         ...
 
     async def payment_of_charge(self, charge_id: str) -> str | None:

@@ -21,6 +21,8 @@ UPDATE {schema}.payments p
        decline_code = coalesce(said.decline_code, p.decline_code),
        refunded_minor = coalesce(said.refunded_minor, p.refunded_minor),
        reserved_minor = coalesce(said.reserved_minor, p.reserved_minor),
+       dispute_status = coalesce(said.dispute_status, p.dispute_status),
+       lost_minor = coalesce(said.lost_minor, p.lost_minor),
        updated_at = said.updated_at,
        version = said.version,
        position = said.position

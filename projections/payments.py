@@ -12,6 +12,9 @@ from domain.payment import (
     PaymentAttemptFailed,
     PaymentCanceled,
     PaymentCheckoutOpened,
+    PaymentDisputeClosed,
+    PaymentDisputeOpened,
+    PaymentDisputeUpdated,
     PaymentEvent,
     PaymentExpired,
     PaymentFailed,
@@ -26,7 +29,7 @@ from domain.payment import (
     PaymentUnconfirmed,
     Status,
 )
-from projections import refunds
+from projections import disputes, refunds
 from projections.as_of import folded
 from projections.generations import LiveGenerations
 from projections.lookups import Coalesced
@@ -40,7 +43,7 @@ name = "payments"
 topics = frozenset({"payments"})
 stream_prefixes = ("pay_",)
 stream_column = "payment_id"
-tables = beside(__file__) + refunds.tables
+tables = beside(__file__) + refunds.tables + disputes.tables
 
 _PAYMENTS = Table(__file__, "payments", merge="apply")
 
@@ -50,7 +53,8 @@ class PaymentRow:
     """One payment as it stands. `amount_minor` is what the gateway took, once it did; until then what is expected.
 
     `failure_code` says why it failed, `decline_code` why the last attempt on the open page was declined. `refunded_minor` has
-    gone back, `reserved_minor` is set aside for refunds under way.
+    gone back, `reserved_minor` is set aside for refunds under way, `lost_minor` went in disputes. `dispute_status` is that of
+    the most pressing one.
     """
 
     payment_id: str
@@ -79,6 +83,8 @@ class PaymentRow:
     decline_code: str | None
     refunded_minor: int
     reserved_minor: int
+    dispute_status: str | None
+    lost_minor: int
     created_at: datetime
     updated_at: datetime
     version: int
@@ -113,13 +119,14 @@ def merge(earlier: Said, later: Said) -> Said:
 
 
 def apply(facts: Sequence[Recorded], cursor: Cursor[Any], schema: str) -> None:
-    """Fold facts into one row per payment and per refund, and write each once."""
+    """Fold facts into one row per payment, refund and dispute, and write each once."""
     rows: dict[str, Said] = {}
     for fact in facts:
         said = row(fact)
         rows[fact.stream] = merge(rows[fact.stream], said) if fact.stream in rows else said
     _PAYMENTS.write([rows[key] for key in sorted(rows)], cursor, schema)
     refunds.apply(facts, cursor, schema)
+    disputes.apply(facts, cursor, schema)
 
 
 def shown(said: Said) -> PaymentRow:
@@ -166,7 +173,7 @@ def _besides_status(event: PaymentEvent) -> Said:
         case PaymentSucceeded():
             return _succeeded(event)
         case PaymentFailed():
-            return {"failure_code": event.code}
+            return {"failure_code": event.code, "gateway_payment_id": event.gateway_payment_id}
         case PaymentCanceled() | PaymentExpired() | PaymentUnconfirmed():
             return {}
         case (
@@ -177,6 +184,8 @@ def _besides_status(event: PaymentEvent) -> Said:
             | PaymentRefundCanceled()
         ):
             return {"refunded_minor": event.refunded_minor_total, "reserved_minor": event.reserved_minor_total}
+        case PaymentDisputeOpened() | PaymentDisputeUpdated() | PaymentDisputeClosed():
+            return {"dispute_status": event.dispute_status, "lost_minor": event.lost_minor_total}
         case _:
             assert_never(event)
 
@@ -200,6 +209,7 @@ def _initiated(event: PaymentInitiated) -> Said:
         "metadata": event.metadata,
         "refunded_minor": 0,
         "reserved_minor": 0,
+        "lost_minor": 0,
         "created_at": event.initiated_at,
         "subscription_id": event.subscription_id,
     }

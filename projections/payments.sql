@@ -27,6 +27,8 @@ CREATE TABLE payments (
     decline_code            text,                 -- Why the last attempt on the open page was declined.
     refunded_minor          bigint      NOT NULL, -- What has gone back in refunds.
     reserved_minor          bigint      NOT NULL, -- What is set aside for refunds under way.
+    dispute_status          text,                 -- That of its most pressing dispute.
+    lost_minor              bigint      NOT NULL, -- What banks have taken back for good.
     created_at              timestamptz NOT NULL,
     updated_at              timestamptz NOT NULL,
     version                 integer     NOT NULL,

@@ -9,6 +9,9 @@ from domain.payment import (
     PaymentAttemptFailed,
     PaymentCanceled,
     PaymentCheckoutOpened,
+    PaymentDisputeClosed,
+    PaymentDisputeOpened,
+    PaymentDisputeUpdated,
     PaymentEvent,
     PaymentExpired,
     PaymentFailed,
@@ -22,7 +25,7 @@ from domain.payment import (
     PaymentSucceeded,
     PaymentUnconfirmed,
 )
-from domain.payment.events import RefundEvent
+from domain.payment.events import DisputeEvent, RefundEvent
 from domain.product import Price, Product, ProductType
 from domain.wallet import CreditsPurchased, wallet_id
 
@@ -121,6 +124,45 @@ def later_events(payment_id: str) -> Sequence[PaymentEvent]:
         succeeded(payment_id, gateway_payment_id=None),
         succeeded(payment_id, amount_minor=30_00),
         *refund_events(payment_id),
+    ]
+
+
+def dispute_events(payment_id: str = "pay_1", dispute_id: str = "du_1") -> Sequence[DisputeEvent]:
+    """One of each event of a dispute of all of 29.99 USD, which is lost."""
+    known: dict[str, Any] = {
+        "payment_id": payment_id,
+        "dispute_id": dispute_id,
+        "amount_minor": 29_99,
+        "currency": "usd",
+        "refundable": False,
+    }
+    return [
+        PaymentDisputeOpened(
+            **known,
+            status="needs_response",
+            reason="fraudulent",
+            opened_at=BEGINNING,
+            dispute_status="needs_response",
+            lost_minor_total=0,
+            evidence_due_by=BEGINNING + timedelta(days=7),
+        ),
+        PaymentDisputeUpdated(
+            **known,
+            status="under_review",
+            dispute_status="under_review",
+            lost_minor_total=0,
+            evidence_due_by=BEGINNING + timedelta(days=7),
+        ),
+        PaymentDisputeClosed(
+            **known,
+            status="lost",
+            dispute_status="lost",
+            lost_minor_total=29_99,
+            credits_revoked=900,
+            credits_shortfall=100,
+            credits_restored=0,
+            clawback="remaining_only",
+        ),
     ]
 
 

@@ -130,6 +130,11 @@ class PaymentAnswer(PaymentStatusAnswer):
     amount_refunded: Annotated[int, Field(description="What has gone back in refunds, in minor units.")]
     amount_refund_pending: Annotated[int, Field(description="What is set aside for refunds under way.")]
     refunded: Annotated[RefundedName, Field(description="`pending`: nothing yet, but something is under way.")]
+    disputed: Annotated[bool, Field(description="Whether its customer's bank contests it, or has taken it back.")]
+    dispute_status: Annotated[
+        str | None, Field(description="That of its most pressing dispute, in the gateway's words.")
+    ]
+    amount_lost: Annotated[int, Field(description="What went in disputes, in minor units.")]
 
 
 class PaymentPage(BaseModel):

@@ -34,7 +34,8 @@ from api.parsing import parse, parse_place, parse_query, read_json
 from api.state import State
 from commands.payments import CancelPayment, StartPayment, cancel_payment, start_payment
 from domain.customer import customer_id
-from domain.payment import PAYMENTS, Payment, Status
+from domain.payment import PAYMENTS, DisputeStatus, Payment, Status
+from domain.payment.contests import is_disputed
 from domain.payment.errors import PaymentUnknown
 from domain.payment.returns import refunded_of
 from domain.product import PaymentType
@@ -248,6 +249,9 @@ def _from_row(row: PaymentRow) -> PaymentAnswer:
         amount_refunded=row.refunded_minor,
         amount_refund_pending=row.reserved_minor,
         refunded=refunded_of(row.amount_minor, row.refunded_minor, row.reserved_minor).value,
+        disputed=is_disputed(DisputeStatus(row.dispute_status) if row.dispute_status else None, row.lost_minor),
+        dispute_status=row.dispute_status,
+        amount_lost=row.lost_minor,
         created_at=row.created_at,
         metadata=dict(row.metadata),
     )
@@ -273,6 +277,9 @@ def _from_state(payment: Payment) -> PaymentAnswer:
         amount_refunded=payment.refunded_minor,
         amount_refund_pending=payment.reserved_minor,
         refunded=payment.refunded.value,
+        disputed=payment.disputed,
+        dispute_status=payment.dispute_status,
+        amount_lost=payment.lost_minor,
         created_at=payment.initiated_at,
         metadata=dict(payment.metadata),
     )

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from domain.customer import customer_id
 from domain.payment.events import (
     PaymentCheckoutOpened,
+    PaymentDisputeOpened,
+    PaymentFailed,
     PaymentProcessing,
     PaymentRefundCanceled,
     PaymentRefunded,
@@ -31,12 +33,15 @@ def owned(stream_id: str, event: object, project_id: str) -> Iterator[Ref]:
 
 
 def refs(event: object) -> Iterator[Ref]:
-    """The gateway's ids in this event, as far as they are known: of its checkout, payment, subscription, refund."""
+    """The gateway's ids in this event, as far as they are known: of its checkout, payment, refund, dispute, subscription."""
     match event:
         case PaymentCheckoutOpened():
             yield Ref("checkout", event.checkout_id)
         case PaymentProcessing():
             yield Ref("checkout", event.checkout_id)
+            if event.gateway_payment_id:
+                yield Ref("gateway_payment", event.gateway_payment_id)
+        case PaymentFailed():
             if event.gateway_payment_id:
                 yield Ref("gateway_payment", event.gateway_payment_id)
         case PaymentSucceeded():
@@ -49,3 +54,5 @@ def refs(event: object) -> Iterator[Ref]:
         case PaymentRefundPending() | PaymentRefunded() | PaymentRefundFailed() | PaymentRefundCanceled():
             if event.gateway_refund_id:
                 yield Ref("gateway_refund", event.gateway_refund_id)
+        case PaymentDisputeOpened():
+            yield Ref("gateway_dispute", event.dispute_id)

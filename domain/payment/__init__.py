@@ -1,9 +1,13 @@
 """The life of one payment: what may happen to it, and what then did."""
 
+from domain.payment.contests import Dispute, DisputeStatus
 from domain.payment.events import (
     PaymentAttemptFailed,
     PaymentCanceled,
     PaymentCheckoutOpened,
+    PaymentDisputeClosed,
+    PaymentDisputeOpened,
+    PaymentDisputeUpdated,
     PaymentEvent,
     PaymentExpired,
     PaymentFailed,
@@ -22,10 +26,15 @@ from domain.payment.state import PAYMENTS, Payment, Status
 
 __all__ = [
     "PAYMENTS",
+    "Dispute",
+    "DisputeStatus",
     "Payment",
     "PaymentAttemptFailed",
     "PaymentCanceled",
     "PaymentCheckoutOpened",
+    "PaymentDisputeClosed",
+    "PaymentDisputeOpened",
+    "PaymentDisputeUpdated",
     "PaymentEvent",
     "PaymentExpired",
     "PaymentFailed",

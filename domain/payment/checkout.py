@@ -85,8 +85,8 @@ def lose_track(payment: Payment, reason: str) -> list[PaymentEvent]:
 
 
 def decline(payment: Payment, attempt_id: str, code: str, decline_code: str | None) -> list[PaymentEvent]:
-    """An attempt was declined while the page stays open."""
-    if payment.status.ended or attempt_id in payment.failed_attempts:
+    """An attempt was declined while the page stays open. Word of it may come when that is long over: it ends nothing."""
+    if attempt_id in payment.failed_attempts:
         return []
     return [
         PaymentAttemptFailed(payment_id=payment.payment_id, attempt_id=attempt_id, code=code, decline_code=decline_code)
@@ -100,11 +100,13 @@ def expire(payment: Payment, reason: str) -> list[PaymentEvent]:
     return [PaymentExpired(payment_id=payment.payment_id, reason=reason)]
 
 
-def fail(payment: Payment, code: str, reason: str) -> list[PaymentEvent]:
+def fail(payment: Payment, code: str, reason: str, gateway_payment_id: str | None = None) -> list[PaymentEvent]:
     """It will not be paid: refused at the outset, or the bank sent no money after all."""
     if payment.status.ended:
         return []
-    return [PaymentFailed(payment_id=payment.payment_id, code=code, reason=reason)]
+    return [
+        PaymentFailed(payment_id=payment.payment_id, code=code, reason=reason, gateway_payment_id=gateway_payment_id)
+    ]
 
 
 def check_cancelable(payment: Payment) -> None:

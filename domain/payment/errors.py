@@ -81,6 +81,19 @@ class NothingToRefund(DomainError):
         super().__init__(f"Payment {payment_id} was free of charge: there is nothing to give back.")
 
 
+class PaymentDisputed(DomainError):
+    """The customer's bank has the money, or will: whoever refunds it pays twice."""
+
+    code = "payment_disputed"
+
+    def __init__(self, payment: Payment) -> None:
+        super().__init__(
+            f"Payment {payment.payment_id} is disputed ({payment.dispute_status}), and the bank already takes its money back;"
+            " answer the dispute at the gateway instead.",
+            details={"dispute_status": payment.dispute_status},
+        )
+
+
 class RefundExceedsPayment(DomainError):
     """More than is left: of what was paid, some went back already, or is set aside for refunds under way."""
 

@@ -86,6 +86,7 @@ class PaymentFailed:
     payment_id: str
     code: str
     reason: str
+    gateway_payment_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +203,70 @@ RefundEvent = (
     PaymentRefundRequested | PaymentRefundPending | PaymentRefunded | PaymentRefundFailed | PaymentRefundCanceled
 )
 
+# Disputes. `dispute_id` is the gateway's. `status` is that of this dispute; each fact carries what the payment then is in all:
+# `dispute_status` (of its most pressing dispute) and what is lost to disputes (`lost_minor_total`).
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentDisputeOpened:
+    """The customer's bank takes the money back, or asks first (`warning_…`). What it bought in credits is frozen.
+
+    The gateway wants to be told why the payment was right until `evidence_due_by`. `refundable`: refunding it may end this.
+    """
+
+    payment_id: str
+    dispute_id: str
+    status: str
+    amount_minor: int
+    currency: str
+    reason: str
+    refundable: bool
+    opened_at: datetime
+    dispute_status: str
+    lost_minor_total: int
+    evidence_due_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentDisputeUpdated:
+    """A dispute stands otherwise than before, and is still open."""
+
+    payment_id: str
+    dispute_id: str
+    status: str
+    amount_minor: int
+    currency: str
+    refundable: bool
+    dispute_status: str
+    lost_minor_total: int
+    evidence_due_by: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentDisputeClosed:
+    """A dispute has ended: `won`, `lost`, `warning_closed`, `prevented`, or `charge_refunded`. The freeze is lifted.
+
+    Where it was lost, `credits_revoked` were taken back as the policy `clawback` says, and `credits_shortfall` could not be.
+    Where a loss was taken back, `credits_restored` are the customer's again.
+    """
+
+    payment_id: str
+    dispute_id: str
+    status: str
+    amount_minor: int
+    currency: str
+    refundable: bool
+    dispute_status: str
+    lost_minor_total: int
+    credits_revoked: int
+    credits_shortfall: int
+    credits_restored: int
+    clawback: str
+    evidence_due_by: datetime | None = None
+
+
+DisputeEvent = PaymentDisputeOpened | PaymentDisputeUpdated | PaymentDisputeClosed
+
 PaymentEvent = (
     PaymentInitiated
     | PaymentCheckoutOpened
@@ -213,4 +278,5 @@ PaymentEvent = (
     | PaymentExpired
     | PaymentUnconfirmed
     | RefundEvent
+    | DisputeEvent
 )

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from domain.payment.errors import NothingToRefund, PaymentNotPaid, RefundExceedsPayment
+from domain.payment.claims import CreditsReclaimed, credits_unclaimed
+from domain.payment.errors import NothingToRefund, PaymentDisputed, PaymentNotPaid, RefundExceedsPayment
 from domain.payment.events import (
     PaymentEvent,
     PaymentRefundCanceled,
@@ -30,24 +31,17 @@ class RefundTold:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditsReclaimed:
-    """What a return of money took of the credits bought, and what it wanted and could not have, by which policy."""
-
-    revoked: int
-    shortfall: int
-    clawback: str
-
-
 def amount_to_refund(payment: Payment, asked_minor: int | None) -> int:
     """What a refund of this much (None: of all that is left) gives back.
 
-    Raises `PaymentNotPaid`, `NothingToRefund`, `RefundExceedsPayment`.
+    Raises `PaymentNotPaid`, `NothingToRefund`, `PaymentDisputed`, `RefundExceedsPayment`.
     """
     if payment.status is not Status.SUCCEEDED:
         raise PaymentNotPaid(payment)
     if payment.amount_minor == 0:
         raise NothingToRefund(payment.payment_id)
+    if any(not dispute.status.closed and not dispute.refundable for dispute in payment.disputes.values()):
+        raise PaymentDisputed(payment)
     left = payment.refundable_minor
     if left == 0 or (asked_minor is not None and asked_minor > left):
         raise RefundExceedsPayment(payment, asked_minor)
@@ -108,17 +102,11 @@ def take_on(payment: Payment, told: RefundTold) -> list[PaymentEvent]:
 
 
 def credits_to_reclaim(payment: Payment, told: RefundTold) -> int:
-    """How many credits a refund that succeeds takes back: none where it is known to have ended.
-
-    All returns of money together take as large a part of the credits as they are of the money, rounded down, so that
-    the last of several partial refunds takes exactly what makes it whole.
-    """
-    if not _news(payment, told.refund_id, RefundStatus.SUCCEEDED) or payment.amount_minor == 0:
+    """How many credits a refund that succeeds takes back: none where it is known to have ended."""
+    if not _news(payment, told.refund_id, RefundStatus.SUCCEEDED):
         return 0
     refunded, _ = _others(payment, told.refund_id)
-    returned = min(refunded + told.amount_minor, payment.amount_minor)
-    claimed = sum(refund.credits_claimed for refund in payment.refunds.values())
-    return max(0, payment.credits * returned // payment.amount_minor - claimed)
+    return credits_unclaimed(payment, refunded + told.amount_minor + payment.lost_minor)
 
 
 def succeed(payment: Payment, told: RefundTold, reclaimed: CreditsReclaimed) -> list[PaymentEvent]:

@@ -1,4 +1,4 @@
-"""Money on its way back, or back: a refund as its facts have made it, and what it takes along of the credits bought."""
+"""Money on its way back, or back: refunds as their facts have made them."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -6,10 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from domain.payment.contests import Dispute, DisputeStatus, evolve_dispute, is_disputed, most_pressing
 from domain.payment.events import (
     PaymentAttemptFailed,
     PaymentCanceled,
     PaymentCheckoutOpened,
+    PaymentDisputeClosed,
+    PaymentDisputeOpened,
+    PaymentDisputeUpdated,
     PaymentEvent,
     PaymentExpired,
     PaymentFailed,
@@ -83,6 +87,7 @@ class Payment:
     gateway_payment_id: str | None = None
     failed_attempts: frozenset[str] = frozenset()
     refunds: Mapping[str, Refund] = field(default_factory=dict)  # by our id, in the order in which they became known
+    disputes: Mapping[str, Dispute] = field(default_factory=dict)  # by the gateway's id, likewise
 
     @property
     def refunded_minor(self) -> int:
@@ -99,7 +104,29 @@ class Payment:
         """What is left to give back."""
         if self.status is not Status.SUCCEEDED:
             return 0
-        return max(0, self.amount_minor - self.refunded_minor - self.reserved_minor)
+        return max(0, self.amount_minor - self.refunded_minor - self.reserved_minor - self.lost_minor)
+
+    @property
+    def lost_minor(self) -> int:
+        """What banks have taken back for good. A sum in another currency than the payment's counts as all of it."""
+        lost = (dispute for dispute in self.disputes.values() if dispute.lost)
+        return sum(each.amount_minor if each.currency == self.currency else self.amount_minor for each in lost)
+
+    @property
+    def credits_claimed(self) -> int:
+        """How many of the credits bought were taken back with money that went, or should have been."""
+        by_refunds = sum(refund.credits_claimed for refund in self.refunds.values())
+        return by_refunds + sum(dispute.credits_claimed for dispute in self.disputes.values())
+
+    @property
+    def dispute_status(self) -> DisputeStatus | None:
+        """That of its most pressing dispute; None where it was never disputed."""
+        return most_pressing(dispute.status for dispute in self.disputes.values())
+
+    @property
+    def disputed(self) -> bool:
+        """Whether somebody contests it, or has done so with success."""
+        return is_disputed(self.dispute_status, self.lost_minor)
 
     @property
     def refunded(self) -> Refunded:
@@ -138,7 +165,8 @@ def evolve(payment: Payment | None, event: PaymentEvent) -> Payment:
                 subscription_id=event.subscription_id or payment.subscription_id,
             )
         case PaymentFailed():
-            return _moved(payment, Status.FAILED)
+            gateway_payment_id = event.gateway_payment_id or payment.gateway_payment_id
+            return replace(_moved(payment, Status.FAILED), gateway_payment_id=gateway_payment_id)
         case PaymentCanceled():
             return _moved(payment, Status.CANCELED)
         case PaymentExpired():
@@ -154,6 +182,9 @@ def evolve(payment: Payment | None, event: PaymentEvent) -> Payment:
         ):
             refund = evolve_refund(payment.refunds.get(event.refund_id), event)
             return replace(payment, refunds={**payment.refunds, refund.refund_id: refund})
+        case PaymentDisputeOpened() | PaymentDisputeUpdated() | PaymentDisputeClosed():
+            dispute = evolve_dispute(payment.disputes.get(event.dispute_id), event)
+            return replace(payment, disputes={**payment.disputes, dispute.dispute_id: dispute})
         case _:
             assert_never(event)
 

@@ -1,6 +1,7 @@
-"""Refunds over HTTP: made, unconfirmed, refused, and listed."""
+"""Refunds and disputes over HTTP: made, unconfirmed, refused, and listed."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -190,3 +191,50 @@ async def test_refunds_are_listed_from_the_read_model_as_from_the_store(
     assert shown == [("succeeded", 300, 300), ("pending", 200, 0)]
     payment = (await real_shop.client.get(f"/api/v1/payments/{payment_id}", headers=real_shop.auth)).json()
     assert (payment["refunded"], payment["amount_refunded"], payment["amount_refund_pending"]) == ("partial", 300, 200)
+
+
+async def test_a_dispute_is_shown_with_its_deadline_from_the_read_model_as_from_the_store(
+    real_shop: Shop, real_services: Services, lookalike: LookAlike, database_url: str
+) -> None:
+    payment_id = await bought(real_shop, lookalike, real_services)
+    (event, *_) = [event for event in await lookalike.events(payment_id) if event.type == "charge.succeeded"]
+    dispute = await lookalike.control(f"charges/{event.data.object['id']}/dispute", reason="product_not_received")
+    await deliver(real_services, dispute["id"])
+    path = f"/api/v1/payments/{payment_id}"
+
+    folded = await real_shop.client.get(f"{path}/disputes", headers=real_shop.auth)
+    before = (await real_shop.client.get(path, headers=real_shop.auth)).json()
+    catch_up(database_url)
+    read = await real_shop.client.get(f"{path}/disputes", headers=real_shop.auth)
+    after = (await real_shop.client.get(path, headers=real_shop.auth)).json()
+
+    (shown,) = read.json()["disputes"]
+    assert read.json() == folded.json()
+    assert (shown["dispute_id"], shown["status"], shown["reason"]) == (
+        dispute["id"],
+        "needs_response",
+        "product_not_received",
+    )
+    assert datetime.fromisoformat(shown["evidence_due_by"]).timestamp() == dispute["evidence_details"]["due_by"]
+    assert after == before
+    assert (after["disputed"], after["dispute_status"], after["amount_lost"]) == (True, "needs_response", 0)
+    refused = await refund(real_shop, payment_id)
+    assert (refused.status_code, error_of(refused)["code"]) == (409, "payment_disputed")
+
+
+async def test_a_lost_dispute_is_shown_as_lost_for_good(
+    real_shop: Shop, real_services: Services, lookalike: LookAlike, database_url: str
+) -> None:
+    payment_id = await bought(real_shop, lookalike, real_services)
+    (event, *_) = [event for event in await lookalike.events(payment_id) if event.type == "charge.succeeded"]
+    dispute = await lookalike.control(f"charges/{event.data.object['id']}/dispute")
+    await lookalike.control(f"disputes/{dispute['id']}/settle", outcome="lose")
+    await deliver(real_services, dispute["id"])
+    catch_up(database_url)
+
+    shown = (await real_shop.client.get(f"/api/v1/payments/{payment_id}", headers=real_shop.auth)).json()
+    listed = await real_shop.client.get(f"/api/v1/payments/{payment_id}/disputes", headers=real_shop.auth)
+
+    assert (shown["status"], shown["disputed"], shown["dispute_status"]) == ("succeeded", True, "lost")
+    assert shown["amount_lost"] == 1000
+    assert (listed.json()["disputes"][0]["status"], listed.json()["disputes"][0]["credits_revoked"]) == ("lost", 1000)

@@ -323,3 +323,54 @@ async def test_a_pending_refund_whose_webhooks_were_lost_is_asked_after_until_it
     assert (await till.now(payment)).refunded_minor == refunded_minor
     assert (await till.wallet()).balance == balance
     assert await office.reconcile(timedelta(days=9)) == {"checkout_ended": 1}, "and nothing of refunds"
+
+
+# Disputes.
+
+
+@pytest.mark.parametrize(
+    ("evidence", "status", "balance"), [("winning_evidence", "won", 1000), ("losing_evidence", "lost", 0)]
+)
+async def test_a_dispute_whose_webhooks_were_lost_is_asked_after_until_it_ends(
+    office: Office, till: Till, evidence: str, status: str, balance: int
+) -> None:
+    payment = await till.sell()
+    dispute_id = await till.dispute(payment)
+    await till.hear(dispute_id, "charge.dispute.created")
+    assert (await office.reconcile(timedelta(days=2)))["dispute_still_open"] == 1
+    await till.answer(dispute_id, evidence)
+
+    assert await office.reconcile(timedelta(days=3)) == {"dispute_ended": 1}
+
+    assert (await till.now(payment)).dispute_status == status
+    wallet = await till.wallet()
+    assert (wallet.balance, wallet.freezes) == (balance, {})
+    assert await office.reconcile(timedelta(days=99)) == {}
+
+
+async def test_a_dispute_that_was_closed_by_a_webhook_is_asked_after_no_more(office: Office, till: Till) -> None:
+    payment = await till.sell()
+    dispute_id = await till.dispute(payment)
+    await till.answer(dispute_id, "losing_evidence")
+    await till.hear(dispute_id)
+
+    assert (await office.reconcile(timedelta(days=2)))["dispute_ended"] == 1
+    assert await office.reconcile(timedelta(days=99)) == {}
+
+
+async def test_an_early_dispute_is_swept_once_its_payment_is_known_to_be_paid(
+    office: Office, till: Till, lookalike: LookAlike
+) -> None:
+    """A dispute of an unknown charge waits as a notice, and ends as unmatched where nothing ever comes of it."""
+    payment = await till.sell(heard=False)
+    dispute_id = await till.dispute(await till.as_paid(payment))
+    foreign = await lookalike.control(f"charges/{(await lookalike.charge()).id}/dispute")
+    for about in (dispute_id, str(foreign["id"])):
+        await till.keep(office.reconciler.notices, about, "charge.dispute.created")
+    assert await office.reconcile() == {"notice_postponed": 2}
+    await till.hear_of_payment(str(payment.checkout_id))
+
+    assert (await office.reconcile(timedelta(hours=2)))["notice_applied"] == 1
+
+    assert (await till.now(payment)).disputed
+    assert (await office.reconcile(timedelta(days=4)))["notice_unmatched"] == 1

@@ -244,10 +244,11 @@ def test_only_a_payment_just_initiated_is_lost_track_of() -> None:
     assert checkout.lose_track(given(INITIATED, OPENED), "timeout") == []
 
 
-def test_a_declined_attempt_is_recorded_once_and_not_after_the_end() -> None:
+def test_a_declined_attempt_is_recorded_once_whenever_word_of_it_comes() -> None:
     assert checkout.decline(given(INITIATED, OPENED), "ch_1", "card_declined", None) == [DECLINED]
     assert checkout.decline(given(INITIATED, OPENED, DECLINED), "ch_1", "card_declined", None) == []
-    assert checkout.decline(given(INITIATED, OPENED, SUCCEEDED), "ch_2", "card_declined", None) == []
+    assert checkout.decline(given(INITIATED, OPENED, SUCCEEDED), "ch_1", "card_declined", None) == [DECLINED]
+    assert given(INITIATED, OPENED, SUCCEEDED, DECLINED) == given(INITIATED, OPENED, DECLINED, SUCCEEDED)
 
 
 def test_what_is_processing_does_not_expire() -> None:

@@ -18,8 +18,9 @@ from domain.payment import (
     RefundStatus,
     refunds,
 )
+from domain.payment.claims import CreditsReclaimed
 from domain.payment.errors import NothingToRefund, PaymentNotPaid, RefundExceedsPayment
-from domain.payment.refunds import CreditsReclaimed, RefundTold
+from domain.payment.refunds import RefundTold
 from tests.samples import initiated, opened, succeeded
 
 PAID = (

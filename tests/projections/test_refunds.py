@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.payment import PAYMENTS, Payment, PaymentEvent, Refund, RefundStatus, refunds
-from domain.payment.refunds import CreditsReclaimed, RefundTold
+from domain.payment.claims import CreditsReclaimed
+from domain.payment.refunds import RefundTold
 from projections import payments
 from projections.refunds import RefundRow, Said, merge, of_payment, row
 from runtime.postgres import Pool

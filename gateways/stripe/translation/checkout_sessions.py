@@ -55,6 +55,7 @@ def async_payment_failed(session: Plain) -> Notice:
         payment_id=payment_id(session),
         code="async_payment_failed",
         reason="the customer's bank sent no money",
+        gateway_payment_id=reference(session, "payment_intent"),
     )
 
 

@@ -12,7 +12,7 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.payment import RefundStatus
+from domain.payment import DisputeStatus, RefundStatus
 from gateways.errors import SignatureInvalid, WebhookUnreadable
 from gateways.notices import (
     AttemptDeclined,
@@ -22,6 +22,7 @@ from gateways.notices import (
     CheckoutPaid,
     CheckoutProcessing,
     Delivery,
+    DisputeUpdated,
     Irrelevant,
     Notice,
     RefundUpdated,
@@ -59,6 +60,19 @@ REFUNDED = RefundUpdated(
     failure_code=None,
 )
 REFUND_FAILED = replace(REFUNDED, status=RefundStatus.FAILED, failure_code="lost_or_stolen_card")
+DISPUTED = DisputeUpdated(
+    dispute_id="dp_3Abc",
+    gateway_payment_id="pi_3Abc",
+    charge_id="ch_3Abc",
+    payment_id=None,
+    status=DisputeStatus.NEEDS_RESPONSE,
+    amount_minor=2999,
+    currency="usd",
+    reason="fraudulent",
+    refundable=False,
+    opened_at=datetime.fromtimestamp(1789999499, UTC),
+    evidence_due_by=datetime.fromtimestamp(1790604800, UTC),
+)
 MEANINGS: dict[str, Notice] = {
     "checkout.session.completed": PAID,
     "checkout.session.expired": CheckoutExpired(checkout_id=CHECKOUT, payment_id=PAYMENT),
@@ -67,10 +81,16 @@ MEANINGS: dict[str, Notice] = {
         payment_id=PAYMENT,
         code="async_payment_failed",
         reason="the customer's bank sent no money",
+        gateway_payment_id="pi_3Abc",
     ),
     "payment_intent.payment_failed": AttemptDeclined(
         payment_id=PAYMENT, attempt_id="ch_3Abc", code="card_declined", decline_code="insufficient_funds"
     ),
+    "charge.dispute.created": DISPUTED,
+    "charge.dispute.funds_withdrawn": DISPUTED,
+    "charge.dispute.updated": replace(DISPUTED, status=DisputeStatus.UNDER_REVIEW),
+    "charge.dispute.closed": replace(DISPUTED, status=DisputeStatus.WON),
+    "charge.dispute.funds_reinstated": replace(DISPUTED, status=DisputeStatus.WON),
     "charge.refund.updated": REFUND_FAILED,
     "charge.refunded": ChargeRefunded(
         charge_id="ch_3Abc", gateway_payment_id="pi_3Abc", payment_id=PAYMENT, refunded_minor=1000
@@ -115,7 +135,8 @@ def test_every_api_generation_means_the_same(event_type: str, version: str, mean
     delivery = webhooks.read(body)
 
     assert delivery.notice == meaning
-    assert delivery.payment_id == PAYMENT
+    named = (None, "pi_3Abc") if "dispute" in event_type else (PAYMENT, delivery.gateway_payment_id)
+    assert (delivery.payment_id, delivery.gateway_payment_id) == named
     assert (delivery.event_type, delivery.api_version, delivery.body) == (event_type, version, body)
 
 
@@ -242,6 +263,20 @@ def test_whose_key_seals_the_body_can_be_told_from_what_is_not_acted_upon() -> N
     assert webhooks.read(changed("charge.refunded", payment_intent=17)).gateway_payment_id is None
 
 
+@pytest.mark.parametrize("status", DisputeStatus)
+def test_every_status_of_a_dispute_is_known(status: DisputeStatus) -> None:
+    notice = webhooks.read(changed("charge.dispute.updated", status=status.value)).notice
+
+    assert notice == replace(DISPUTED, status=status)
+
+
+@pytest.mark.parametrize("details", [{"due_by": None}, {"due_by": 0}, {}, None])
+def test_a_dispute_that_wants_no_evidence_has_no_deadline(details: Any) -> None:
+    notice = webhooks.read(changed("charge.dispute.updated", evidence_details=details)).notice
+
+    assert notice == replace(DISPUTED, status=DisputeStatus.UNDER_REVIEW, evidence_due_by=None)
+
+
 # Shapes that nobody knows.
 
 
@@ -263,6 +298,9 @@ def test_whose_key_seals_the_body_can_be_told_from_what_is_not_acted_upon() -> N
         (changed("refund.created", amount=None), "amount"),
         (without("refund.created", "currency"), "currency"),
         (without("charge.refunded", "amount_refunded"), "amount_refunded"),
+        (changed("charge.dispute.closed", status="forgotten"), "status"),
+        (changed("charge.dispute.closed", is_charge_refundable=None), "is_charge_refundable"),
+        (without("charge.dispute.created", "reason"), "reason"),
         (without("payment_intent.payment_failed", "last_payment_error"), "last_payment_error"),
         (changed("payment_intent.payment_failed", last_payment_error={}), "type"),
     ],

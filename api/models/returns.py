@@ -1,5 +1,6 @@
-"""Refunds, as they are asked for and shown."""
+"""Refunds, as they are asked for and shown, and disputes."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -7,10 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.models.fields import Metadata, Reason, RequestModel
 from api.models.projects import ClawbackName
 from domain.money import MAX_AMOUNT_MINOR
-from domain.payment import RefundStatus
+from domain.payment import DisputeStatus, RefundStatus
 
 RefundStatusName = Literal["requested", "pending", "succeeded", "failed", "canceled"]
 assert {status.value for status in RefundStatus} == set(RefundStatusName.__args__)  # type: ignore[attr-defined]
+
+DisputeStatusName = Literal[
+    "needs_response",
+    "appeal_needs_response",
+    "under_review",
+    "appeal_under_review",
+    "warning_needs_response",
+    "warning_under_review",
+    "lost",
+    "won",
+    "prevented",
+    "warning_closed",
+    "charge_refunded",
+]
+assert {status.value for status in DisputeStatus} == set(DisputeStatusName.__args__)  # type: ignore[attr-defined]
 
 
 class RefundRequest(RequestModel):
@@ -71,3 +87,25 @@ class RefundsAnswer(BaseModel):
 
     payment_id: str
     refunds: list[RefundShown]
+
+
+class DisputeShown(BaseModel):
+    """While it is open, the credits that the payment bought are frozen. It is answered at the gateway."""
+
+    dispute_id: Annotated[str, Field(description="The gateway's id.")]
+    status: DisputeStatusName
+    amount: int
+    currency: str
+    reason: Annotated[str, Field(description="What the customer said to their bank: `fraudulent`, and others.")]
+    refundable: Annotated[bool, Field(description="Whether refunding the payment may still end it.")]
+    opened_at: datetime
+    evidence_due_by: Annotated[datetime | None, Field(description="Until when the gateway takes evidence.")]
+    credits_revoked: Annotated[int, Field(description="What was taken of the credits bought, where it was lost.")]
+    credits_shortfall: Annotated[int, Field(description="What should have been taken, and was spent.")]
+
+
+class DisputesAnswer(BaseModel):
+    """In the order in which they became known."""
+
+    payment_id: str
+    disputes: list[DisputeShown]
