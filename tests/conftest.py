@@ -30,6 +30,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         servers.close()
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many orders of webhooks were tried, and of which lives: `tests.orders` notes them."""
+    properties = [entry for report in terminalreporter.getreports("passed") for entry in report.user_properties]
+    tried = [str(value) for name, value in properties if name == "orders"]
+    if tried:
+        total = sum(int(life.partition(" ")[0]) for life in tried)
+        terminalreporter.write_line(f"Orders of webhooks that end alike: {total} ({', '.join(tried)})")
+
+
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> Servers:
     """The run's servers, none of them started yet."""

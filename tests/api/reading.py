@@ -42,4 +42,7 @@ def _numbered(connection: Any, at_once: int = 1000) -> Sequence[Recorded]:
         pass
     log = StoreLog(connection)
     log.seek({STORE: 0})
-    return [fact for batch in log.read(10_000, 0.0) for fact in batch.facts]
+    facts: list[Recorded] = []
+    while batches := log.read(10_000, 0.0):
+        facts += [fact for batch in batches for fact in batch.facts]
+    return facts
