@@ -81,6 +81,18 @@ class NothingToRefund(DomainError):
         super().__init__(f"Payment {payment_id} was free of charge: there is nothing to give back.")
 
 
+class TakingUnknown(DomainError):
+    """It was paid, but under which id the gateway took the money has not been told here."""
+
+    code = "gateway_payment_unknown"
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__(
+            f"Under which id the gateway took the money of payment {payment_id} is not known here; refund it in the gateway's"
+            " dashboard: it is recorded here all the same."
+        )
+
+
 class PaymentDisputed(DomainError):
     """The customer's bank has the money, or will: whoever refunds it pays twice."""
 

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from domain.payment.claims import CreditsReclaimed, credits_unclaimed
-from domain.payment.errors import NothingToRefund, PaymentDisputed, PaymentNotPaid, RefundExceedsPayment
+from domain.payment.errors import (
+    NothingToRefund,
+    PaymentDisputed,
+    PaymentNotPaid,
+    RefundExceedsPayment,
+    TakingUnknown,
+)
 from domain.payment.events import (
     PaymentEvent,
     PaymentRefundCanceled,
@@ -34,12 +40,14 @@ class RefundTold:
 def amount_to_refund(payment: Payment, asked_minor: int | None) -> int:
     """What a refund of this much (None: of all that is left) gives back.
 
-    Raises `PaymentNotPaid`, `NothingToRefund`, `PaymentDisputed`, `RefundExceedsPayment`.
+    Raises `PaymentNotPaid`, `NothingToRefund`, `TakingUnknown`, `PaymentDisputed`, `RefundExceedsPayment`.
     """
     if payment.status is not Status.SUCCEEDED:
         raise PaymentNotPaid(payment)
     if payment.amount_minor == 0:
         raise NothingToRefund(payment.payment_id)
+    if payment.gateway_payment_id is None:
+        raise TakingUnknown(payment.payment_id)
     if any(not dispute.status.closed and not dispute.refundable for dispute in payment.disputes.values()):
         raise PaymentDisputed(payment)
     left = payment.refundable_minor

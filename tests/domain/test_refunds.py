@@ -19,7 +19,7 @@ from domain.payment import (
     refunds,
 )
 from domain.payment.claims import CreditsReclaimed
-from domain.payment.errors import NothingToRefund, PaymentNotPaid, RefundExceedsPayment
+from domain.payment.errors import NothingToRefund, PaymentNotPaid, RefundExceedsPayment, TakingUnknown
 from domain.payment.refunds import RefundTold
 from tests.samples import initiated, opened, succeeded
 
@@ -105,6 +105,7 @@ def test_a_retried_refund_records_nothing_new() -> None:
         ((initiated(), PaymentFailed(payment_id="pay_1", code="x", reason="x")), 1, PaymentNotPaid),
         (FREE, None, NothingToRefund),
         (FREE, 1, NothingToRefund),
+        ((*PAID[:2], succeeded(amount_minor=10_00, gateway_payment_id=None)), 1, TakingUnknown),
         (PAID, 10_01, RefundExceedsPayment),
     ],
 )
