@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 
@@ -21,9 +22,6 @@ from tests.whole.shop import Shop, register
 CALLERS = 16
 WALLETS = 50
 SPARES = ("publisher", "projector")  # Of these a second one is alive all the time.
-
-# Here processes die more often in a minute than a person would bear with.
-supervisor.DEATHS_ALLOWED = 1_000
 
 _LONGEST_SLEEP_SECONDS = 8.0  # Longer than a consumer's session.
 _ANSWERED_WITHIN_SECONDS = 240.0
@@ -67,7 +65,8 @@ class Story:
 def play(seed: int, commands: int, folder: Path, check: Callable[[ArmedPlatform, Story], None]) -> Story:
     """Play one run, then check what is left of it. Whatever `check` finds wrong it raises."""
     story = Story(seed)
-    with ArmedPlatform(folder) as platform, _spares(platform):
+    # Here processes die more often in a minute than a person would bear with.
+    with patch.object(supervisor, "DEATHS_ALLOWED", 1_000), ArmedPlatform(folder) as platform, _spares(platform):
         with httpx.Client(timeout=20, trust_env=False) as http, ThreadPoolExecutor(CALLERS) as callers:
             shop = register(platform, http)
             asked = [callers.submit(_grant, shop, number, story) for number in range(commands)]
