@@ -37,7 +37,7 @@ async def hear_of_dispute(
     One that is not further along than what is known may be late, or may tell of a decision that was reversed: then the gateway
     is asked how the dispute stands.
     """
-    payment = await payment_behind(notice, store, gateway)
+    payment = await payment_behind(notice, context, store, gateway)
     context = context.for_project(payment.project_id)
     if not notice.status.closed:
         await _follow(notice, payment, context, gateway, open_requests)

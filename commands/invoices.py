@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from commands.customers import freezes_with_customer
 from commands.open_requests import OpenRequests
 from commands.ports import Context, Decided, EventStore, Receipt, States
 from commands.settlement import payment_of, settle
 from commands.statements import Origin, origin_of, take_up, watch_on
+from domain.customer import CUSTOMERS
 from domain.payment import PAYMENTS, Payment, PaymentEvent, Status
 from domain.payment.invoicing import pay_invoice, payment_id_of
 from domain.product import Product
@@ -31,7 +33,7 @@ async def settle_checkout(
 ) -> Receipt:
     """A checkout that began a subscription is paid: by its first invoice, which knows what with."""
     payment = await payment_of(notice, store)
-    if payment.status is not Status.SUCCEEDED and notice.invoice_id is not None:
+    if (payment.status is not Status.SUCCEEDED or payment.untraced) and notice.invoice_id is not None:
         told = await gateway.read_invoice(notice.invoice_id)
         if isinstance(told, InvoicePaid):
             notice = _paid_with(notice, told)
@@ -208,6 +210,7 @@ async def _renew(
     """In one commit: that it is renewed, the payment that its invoice became, and the credits of its period."""
     bill = _Bill(notice, origin, stream.id)
     payment, wallet = bill.payment, bill.wallet
+    customer = CUSTOMERS.at(origin.payment.customer_id)
 
     def decide(states: States) -> Decided:
         renewed = renew(
@@ -219,13 +222,16 @@ async def _renew(
             grace=origin.grace,
         )
         facts = [stream.facts(*renewed)]
-        if renewed and payment:
+        if payment and (renewed or states[payment]):
             facts.insert(0, payment.facts(*bill.paid(states[payment])))
         if renewed and wallet:
-            facts.append(wallet.facts(*bill.credited(states[wallet], context.now)))
+            brought = bill.credited(states[wallet], context.now)
+            frozen = freezes_with_customer(states[customer], wallet, states[wallet], brought)
+            facts.append(wallet.facts(*brought, *frozen))
         return Decided(facts, {"subscription_id": stream.id, "payment_id": payment.id if payment else None})
 
-    streams: list[Stream[Any, Any]] = [found for found in (stream, payment, wallet) if found is not None]
+    mine = (stream, payment, wallet, customer if wallet else None)
+    streams: list[Stream[Any, Any]] = [found for found in mine if found is not None]
     return await store.record(context.for_project(origin.project.project_id), streams, decide)
 
 

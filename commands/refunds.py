@@ -11,6 +11,7 @@ from commands.open_requests import SEALED_KIND, OpenRequest, OpenRequests, Reque
 from commands.ports import Answer, CommandInProgress, Context, Decided, EventStore, Receipt, States
 from commands.refusals import refusing, unless_refused, with_refusal
 from commands.returns import ASK_AFTER_REFUND_IN, record_refunds
+from commands.takings import trace
 from domain.errors import DomainError
 from domain.payment import PAYMENTS, Payment, refunds
 from domain.payment.errors import PaymentUnknown
@@ -75,6 +76,7 @@ async def _request(
     payment = await store.load(stream)
     if payment is None or payment.project_id != command.project_id:
         raise PaymentUnknown(command.payment_id)
+    payment = await trace(payment, context, store, gateway)
     try:
         amount_minor = refunds.amount_to_refund(payment, command.amount_minor)
     except DomainError as refusal:

@@ -6,6 +6,7 @@ from typing import Any
 
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import Answer, Context, Decided, EventStore, Receipt, States
+from commands.takings import payment_taken_as
 from domain.payment import PAYMENTS, Payment, PaymentEvent, RefundStatus, Status, refunds
 from domain.payment.claims import CreditsReclaimed
 from domain.payment.refunds import RefundTold
@@ -36,7 +37,7 @@ async def hear_of_refunds(
 
     A sum that is higher than what is known here makes us ask for the refunds behind it: none is made up.
     """
-    payment = await payment_behind(notice, store, gateway)
+    payment = await payment_behind(notice, context, store, gateway)
     heard: Sequence[RefundUpdated] = []
     if isinstance(notice, RefundUpdated):
         heard = [notice]
@@ -48,9 +49,12 @@ async def hear_of_refunds(
     return await record_refunds(payment, heard, context, store, lambda after, _: {"payment_id": after.payment_id})
 
 
-async def payment_behind(notice: RefundNotice | DisputeUpdated, store: EventStore, gateway: Gateway) -> Payment:
+async def payment_behind(
+    notice: RefundNotice | DisputeUpdated, context: Context, store: EventStore, gateway: Gateway
+) -> Payment:
     """The payment whose money it is. Found by what the store knows; what the gateway was told is a hint that must fit.
 
+    Where neither says it, it may be an invoice's, of which no word came how it was paid: the gateway is asked which.
     Raises `NoticeUnmatched`, also while the payment is not known to be paid: the proof of that is on its way.
     """
     gateway_payment_id = notice.gateway_payment_id
@@ -60,8 +64,9 @@ async def payment_behind(notice: RefundNotice | DisputeUpdated, store: EventStor
         raise NoticeUnmatched
     payment_id = await store.find("gateway_payment", gateway_payment_id) or notice.payment_id
     if payment_id is None:
-        raise NoticeUnmatched
-    payment = await store.load(PAYMENTS.at(payment_id))
+        payment = await payment_taken_as(gateway_payment_id, context, store, gateway)
+    else:
+        payment = await store.load(PAYMENTS.at(payment_id))
     if payment is None or payment.status is not Status.SUCCEEDED or payment.gateway_payment_id != gateway_payment_id:
         raise NoticeUnmatched
     return payment

@@ -5,7 +5,7 @@ from typing import Any
 from commands.customers import freezes_with_customer
 from commands.ports import Context, Decided, EventStore, Receipt, States
 from domain.customer import CUSTOMERS
-from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout, settlement
+from domain.payment import PAYMENTS, Payment, PaymentEvent, PaymentSucceeded, checkout, settlement
 from domain.streams import Stream
 from domain.wallet import WALLETS, purchase, wallet_id
 from gateways.errors import NoticeUnmatched
@@ -35,8 +35,9 @@ async def settle(
     def decide(states: States) -> Decided:
         payment = states[stream]
         assert payment is not None, "found before"
-        facts = [stream.facts(*_meaning(notice, payment, subscription_id))]
-        if buys_credits and facts[0].events:
+        meaning = _meaning(notice, payment, subscription_id)
+        facts = [stream.facts(*meaning)]
+        if buys_credits and any(isinstance(event, PaymentSucceeded) for event in meaning):
             bought = purchase(
                 states[wallet],
                 project_id=payment.project_id,

@@ -141,6 +141,10 @@ class Gateway(Protocol):
         """What there is to say of an invoice now, with the payment that was made for it."""
         ...
 
+    async def invoice_paid_with(self, gateway_payment_id: str) -> Notice | None:
+        """What there is to say of the invoice that a payment was made for; None where it was made for none."""
+        ...
+
     async def ask_about_invoices(self, gateway_subscription_id: str) -> Sequence[Notice]:
         """What the gateway knows now of a subscription's newest invoices, as the notices that it would send."""
         ...

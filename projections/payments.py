@@ -26,6 +26,7 @@ from domain.payment import (
     PaymentRefundPending,
     PaymentRefundRequested,
     PaymentSucceeded,
+    PaymentTraced,
     PaymentUnconfirmed,
     Status,
 )
@@ -172,6 +173,8 @@ def _besides_status(event: PaymentEvent) -> Said:
             return {"checkout_id": event.checkout_id, "gateway_payment_id": event.gateway_payment_id}
         case PaymentSucceeded():
             return _succeeded(event)
+        case PaymentTraced():
+            return {"gateway_payment_id": event.gateway_payment_id}
         case PaymentFailed():
             return {"failure_code": event.code, "gateway_payment_id": event.gateway_payment_id}
         case PaymentCanceled() | PaymentExpired() | PaymentUnconfirmed():

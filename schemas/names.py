@@ -14,6 +14,7 @@ EVENTS: Mapping[str, type] = {
     "payment.attempt_failed": payment.PaymentAttemptFailed,
     "payment.processing": payment.PaymentProcessing,
     "payment.succeeded": payment.PaymentSucceeded,
+    "payment.traced": payment.PaymentTraced,
     "payment.failed": payment.PaymentFailed,
     "payment.canceled": payment.PaymentCanceled,
     "payment.expired": payment.PaymentExpired,

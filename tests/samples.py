@@ -23,6 +23,7 @@ from domain.payment import (
     PaymentRefundPending,
     PaymentRefundRequested,
     PaymentSucceeded,
+    PaymentTraced,
     PaymentUnconfirmed,
 )
 from domain.payment.events import DisputeEvent, RefundEvent
@@ -123,6 +124,7 @@ def later_events(payment_id: str) -> Sequence[PaymentEvent]:
         PaymentUnconfirmed(payment_id=payment_id, reason="timeout"),
         succeeded(payment_id, gateway_payment_id=None),
         succeeded(payment_id, amount_minor=30_00),
+        PaymentTraced(payment_id=payment_id, gateway_payment_id="pi_1"),
         *refund_events(payment_id),
     ]
 

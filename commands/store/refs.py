@@ -14,6 +14,7 @@ from domain.payment.events import (
     PaymentRefundFailed,
     PaymentRefundPending,
     PaymentSucceeded,
+    PaymentTraced,
 )
 from domain.subscription.events import SubscriptionCreated
 from domain.wallet.events import CreditsGranted, CreditsPurchased
@@ -49,6 +50,8 @@ def refs(event: object) -> Iterator[Ref]:
                 yield Ref("checkout", event.checkout_id)
             if event.gateway_payment_id:
                 yield Ref("gateway_payment", event.gateway_payment_id)
+        case PaymentTraced():
+            yield Ref("gateway_payment", event.gateway_payment_id)
         case SubscriptionCreated():
             yield Ref("gateway_subscription", event.gateway_subscription_id)
         case PaymentRefundPending() | PaymentRefunded() | PaymentRefundFailed() | PaymentRefundCanceled():

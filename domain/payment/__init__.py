@@ -19,6 +19,7 @@ from domain.payment.events import (
     PaymentRefundPending,
     PaymentRefundRequested,
     PaymentSucceeded,
+    PaymentTraced,
     PaymentUnconfirmed,
 )
 from domain.payment.returns import Refund, Refunded, RefundStatus
@@ -46,6 +47,7 @@ __all__ = [
     "PaymentRefundRequested",
     "PaymentRefunded",
     "PaymentSucceeded",
+    "PaymentTraced",
     "PaymentUnconfirmed",
     "Refund",
     "RefundStatus",

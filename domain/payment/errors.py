@@ -82,14 +82,15 @@ class NothingToRefund(DomainError):
 
 
 class TakingUnknown(DomainError):
-    """It was paid, but under which id the gateway took the money has not been told here."""
+    """It was paid, but not through the gateway as far as that knows: an invoice can be paid by bank transfer, or by hand."""
 
     code = "gateway_payment_unknown"
 
     def __init__(self, payment_id: str) -> None:
         super().__init__(
-            f"Under which id the gateway took the money of payment {payment_id} is not known here; refund it in the gateway's"
-            " dashboard: it is recorded here all the same."
+            f"The gateway knows of nothing that it took for payment {payment_id}, so it can give nothing back: look up in its"
+            " dashboard how the invoice was paid, and give the money back in the same way. If it was paid only just now, try"
+            " again in a minute."
         )
 
 

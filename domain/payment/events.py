@@ -80,6 +80,14 @@ class PaymentSucceeded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentTraced:
+    """Under which id the gateway took the money: learned after `PaymentSucceeded`, which came without it."""
+
+    payment_id: str
+    gateway_payment_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFailed:
     """It will not be paid: the gateway refused to open a checkout, or the bank sent no money."""
 
@@ -273,6 +281,7 @@ PaymentEvent = (
     | PaymentAttemptFailed
     | PaymentProcessing
     | PaymentSucceeded
+    | PaymentTraced
     | PaymentFailed
     | PaymentCanceled
     | PaymentExpired

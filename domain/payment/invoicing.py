@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from domain.payment.events import PaymentEvent, PaymentInitiated, PaymentSucceeded
+from domain.payment.settlement import trace
 from domain.payment.state import Payment
 
 _NAMESPACE = UUID("2c6f5a1e-6d0f-5d39-8f0d-7b8e1a5c4d92")
@@ -37,7 +38,7 @@ def pay_invoice(
 ) -> list[PaymentEvent]:
     """Note a payment that began and succeeded before we heard of it."""
     if payment is not None:
-        return []
+        return trace(payment, gateway_payment_id)
     payment_id = payment_id_of(gateway, invoice_id)
     return [
         PaymentInitiated(

@@ -1,6 +1,6 @@
 """The money itself: on its way, or there."""
 
-from domain.payment.events import PaymentEvent, PaymentProcessing, PaymentSucceeded
+from domain.payment.events import PaymentEvent, PaymentProcessing, PaymentSucceeded, PaymentTraced
 from domain.payment.state import Payment, Status
 
 
@@ -25,7 +25,7 @@ def succeed(
 ) -> list[PaymentEvent]:
     """Take the money, whatever was thought of this payment before: canceled, expired or failed, money wins."""
     if payment.status is Status.SUCCEEDED:
-        return []
+        return trace(payment, gateway_payment_id)
     return [
         PaymentSucceeded(
             payment_id=payment.payment_id,
@@ -40,3 +40,10 @@ def succeed(
             subscription_id=subscription_id,
         )
     ]
+
+
+def trace(payment: Payment, gateway_payment_id: str | None) -> list[PaymentEvent]:
+    """Note under which id the gateway took the money, where that was all that was not known of it."""
+    if gateway_payment_id is None or not payment.untraced:
+        return []
+    return [PaymentTraced(payment_id=payment.payment_id, gateway_payment_id=gateway_payment_id)]

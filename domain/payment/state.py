@@ -25,6 +25,7 @@ from domain.payment.events import (
     PaymentRefundPending,
     PaymentRefundRequested,
     PaymentSucceeded,
+    PaymentTraced,
     PaymentUnconfirmed,
 )
 from domain.payment.returns import Refund, Refunded, RefundStatus, evolve_refund, refunded_of
@@ -82,12 +83,18 @@ class Payment:
     initiated_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
     subscription_id: str | None = None  # what it began, or what it pays for
+    invoice_id: str | None = None  # where an invoice is all that there is to pay, and no page
     checkout_id: str | None = None
     expires_at: datetime | None = None
     gateway_payment_id: str | None = None
     failed_attempts: frozenset[str] = frozenset()
     refunds: Mapping[str, Refund] = field(default_factory=dict)  # by our id, in the order in which they became known
     disputes: Mapping[str, Dispute] = field(default_factory=dict)  # by the gateway's id, likewise
+
+    @property
+    def untraced(self) -> bool:
+        """Whether there is money of which the gateway has not said under which id it took it."""
+        return self.status is Status.SUCCEEDED and self.amount_minor > 0 and self.gateway_payment_id is None
 
     @property
     def refunded_minor(self) -> int:
@@ -164,6 +171,8 @@ def evolve(payment: Payment | None, event: PaymentEvent) -> Payment:
                 gateway_payment_id=event.gateway_payment_id or payment.gateway_payment_id,
                 subscription_id=event.subscription_id or payment.subscription_id,
             )
+        case PaymentTraced():
+            return replace(payment, gateway_payment_id=event.gateway_payment_id)
         case PaymentFailed():
             gateway_payment_id = event.gateway_payment_id or payment.gateway_payment_id
             return replace(_moved(payment, Status.FAILED), gateway_payment_id=gateway_payment_id)
@@ -207,6 +216,7 @@ def _initiated(event: PaymentInitiated) -> Payment:
         initiated_at=event.initiated_at,
         metadata=event.metadata,
         subscription_id=event.subscription_id,
+        invoice_id=event.invoice_id,
     )
 
 

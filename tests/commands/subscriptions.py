@@ -43,7 +43,8 @@ STARTER = replace(
     price=Price(price_id="price_trial_monthly", amount_minor=15_00, currency="usd", interval="month", trial_days=14),
     credits=100,
 )
-PLANS = (MONTHLY, TEAM, STARTER)
+PLAIN = replace(MONTHLY, product_id="plain", name="Plain", credits=0, credit_type="")
+PLANS = (MONTHLY, TEAM, STARTER, PLAIN)
 SUBSCRIBING_SHOP = replace(SHOP, products={plan.product_id: plan for plan in PLANS})
 
 
