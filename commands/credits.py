@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import groupby
 from typing import Any, TypeVar
@@ -34,6 +34,8 @@ from domain.wallet.grants import check_grantable
 from schemas import times
 
 log = structlog.get_logger()
+
+LOOK_AGAIN_AFTER = timedelta(minutes=10)  # Nobody waits for it: a spend records first what has expired.
 
 _NAMESPACE = UUID("5d1f0a86-3a4e-5b0c-9c1d-2f7e6a9b8c44")
 
@@ -232,7 +234,7 @@ async def expire_due(now: datetime, actor: str, store: EventStore, limit: int = 
 
 
 async def _expire(deadlines: Sequence[Deadline], now: datetime, actor: str, store: EventStore) -> str:
-    """Never raises for one wallet's sake: the others wait behind it."""
+    """Never raises for one wallet's sake, nor stays before the others: one that fails is looked at again later."""
     stream = WALLETS.at(deadlines[0].stream_id)
     try:
         wallet = await store.load(stream)
@@ -243,6 +245,7 @@ async def _expire(deadlines: Sequence[Deadline], now: datetime, actor: str, stor
         raise
     except Exception:
         log.exception("credits_not_expired", wallet_id=stream.id)
+        await store.put_off(deadlines, now + LOOK_AGAIN_AFTER)
         return "failed"
     await store.met(deadlines)
     return "expired" if is_due else "nothing_due"

@@ -114,6 +114,10 @@ class EventStore(Protocol):
         """What was due there is recorded."""
         ...
 
+    async def put_off(self, deadlines: Sequence[Deadline], until: datetime) -> None:
+        """What was due there could not be recorded: it is due again then, once for each stream."""
+        ...
+
     async def take_lease(self, command_id: UUID, seconds: float) -> bool:
         """Whether this process may go on with a recorded command that has further steps; False while another one does."""
         ...

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -67,6 +68,10 @@ class MemoryStore:
 
     async def met(self, deadlines: Sequence[Deadline]) -> None:
         self.deadlines -= set(deadlines)
+
+    async def put_off(self, deadlines: Sequence[Deadline], until: datetime) -> None:
+        were = self.deadlines & set(deadlines)
+        self.deadlines = (self.deadlines - were) | {replace(deadline, due_at=until) for deadline in were}
 
     async def take_lease(self, command_id: UUID, seconds: float) -> bool:
         now = time.monotonic()

@@ -27,6 +27,17 @@ _MET = """
      USING unnest(%(topic)s::text[], %(due_at)s::timestamptz[], %(stream)s::text[]) AS m (topic, due_at, stream)
      WHERE d.topic = m.topic AND d.due_at = m.due_at AND d.stream = m.stream
 """
+_PUT_OFF = """
+    WITH were AS (
+        DELETE FROM store.deadlines d
+         USING unnest(%(topic)s::text[], %(due_at)s::timestamptz[], %(stream)s::text[]) AS m (topic, due_at, stream)
+         WHERE d.topic = m.topic AND d.due_at = m.due_at AND d.stream = m.stream
+        RETURNING d.topic, d.stream, d.project_id
+    )
+    INSERT INTO store.deadlines (topic, stream, due_at, project_id)
+    SELECT DISTINCT topic, stream, %(until)s::timestamptz, project_id FROM were
+        ON CONFLICT DO NOTHING
+"""
 
 AT_ONCE = 400  # Commands to a commit, at most: more of them gain nothing, and make the first wait for the last.
 UNDER_WAY = 2  # Commits at a time: while Postgres writes the one, the other is decided.
@@ -86,14 +97,13 @@ class PostgresStore:
 
     async def met(self, deadlines: Sequence[Deadline]) -> None:
         async def work(connection: Connection) -> None:
-            await connection.execute(
-                _MET,
-                {
-                    "topic": [deadline.topic for deadline in deadlines],
-                    "due_at": [deadline.due_at for deadline in deadlines],
-                    "stream": [deadline.stream_id for deadline in deadlines],
-                },
-            )
+            await connection.execute(_MET, _named(deadlines))
+
+        await on_connection(self._pool, work)
+
+    async def put_off(self, deadlines: Sequence[Deadline], until: datetime) -> None:
+        async def work(connection: Connection) -> None:
+            await connection.execute(_PUT_OFF, {**_named(deadlines), "until": until})
 
         await on_connection(self._pool, work)
 
@@ -126,3 +136,11 @@ class PostgresStore:
             return await (await connection.execute(query, parameters)).fetchone()
 
         return await on_connection(self._pool, first_row)
+
+
+def _named(deadlines: Sequence[Deadline]) -> dict[str, list[Any]]:
+    return {
+        "topic": [deadline.topic for deadline in deadlines],
+        "due_at": [deadline.due_at for deadline in deadlines],
+        "stream": [deadline.stream_id for deadline in deadlines],
+    }

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from commands.credits import (
+    LOOK_AGAIN_AFTER,
     Account,
     CaptureHold,
     ConsumeCredits,
@@ -267,7 +268,7 @@ class Broken(MemoryStore):
 
 
 async def test_one_wallet_that_cannot_be_read_holds_up_no_other(till: Till) -> None:
-    till.store = Broken()
+    till.store = broken = Broken()
     other = replace(ACCOUNT, user_id="user-2")
     for account in (ACCOUNT, other):
         gift = GrantCredits(account=account, amount=5, reason="a gift", priority=1, expires_at=NOW + HOUR)
@@ -275,7 +276,12 @@ async def test_one_wallet_that_cannot_be_read_holds_up_no_other(till: Till) -> N
     till.now = NOW + HOUR
 
     assert await till.expire() == {"failed": 1, "expired": 1}
+    assert await till.expire() == {}, "not each time that anybody looks"
     assert [deadline.stream_id for deadline in till.store.deadlines] == [ACCOUNT.stream.id]
+    till.now += LOOK_AGAIN_AFTER
+    broken.broken = ""
+    assert await till.expire() == {"expired": 1}
+    assert till.store.deadlines == set()
 
 
 async def test_without_a_store_nothing_is_said_to_have_failed(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,6 +272,21 @@ async def test_a_deadline_that_a_fact_sets_comes_at_its_time_until_it_is_met(sto
     assert [deadline.stream_id for deadline in await store.due("credits", whole + timedelta(days=1), 10)] == [late.id]
 
 
+async def test_deadlines_that_are_put_off_come_once_later(store: EventStore) -> None:
+    stream, other = wallet(), wallet()
+    ends = [NOW.replace(microsecond=0) + timedelta(seconds=number) for number in range(3)]
+    facts = [stream.facts(*(replace(purchased(stream, 5, 5), expires_at=at) for at in ends))]
+    facts.append(other.facts(replace(purchased(other, 5, 5), expires_at=ends[0])))
+    await store.record(context(), [stream, other], lambda _: Decided(facts, {}))
+    due = [deadline for deadline in await store.due("credits", ends[1], 10) if deadline.stream_id == stream.id]
+
+    await store.put_off([*due, Deadline("credits", wallet().id, ends[0], "prj_shop")], ends[2] + timedelta(hours=1))
+
+    assert [deadline.stream_id for deadline in await store.due("credits", ends[1], 10)] == [other.id]
+    later = [deadline.due_at for deadline in await store.due("credits", ends[2] + timedelta(hours=1), 10)]
+    assert later == [ends[0], ends[2], ends[2] + timedelta(hours=1)]
+
+
 async def test_a_stream_in_which_much_ends_at_once_has_one_deadline(store: EventStore) -> None:
     stream = wallet()
     ends = [NOW.replace(microsecond=microsecond) for microsecond in (1, 2, 3)]
