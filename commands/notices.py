@@ -51,6 +51,10 @@ class Notices(Protocol):
 
     async def keep(self, notice: Kept) -> None: ...
 
+    async def known(self, command_ids: Sequence[UUID]) -> frozenset[UUID]:
+        """Those of these that are kept."""
+        ...
+
     async def settle(self, command_id: UUID, outcome: str, now: datetime) -> None:
         """Mark it as done with: `applied`, `irrelevant`, `unmatched` or `shredded`."""
         ...
@@ -219,6 +223,13 @@ class PostgresNotices:
                 notice.received_at + timedelta(seconds=5),
             ),
         )
+
+    async def known(self, command_ids: Sequence[UUID]) -> frozenset[UUID]:
+        async with self._pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT command_id FROM gateway.notices WHERE command_id = ANY (%b)", [list(command_ids)]
+            )
+            return frozenset(command_id for (command_id,) in await found.fetchall())
 
     async def settle(self, command_id: UUID, outcome: str, now: datetime) -> None:
         await self._pool.execute(

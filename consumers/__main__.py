@@ -7,6 +7,7 @@ from functools import partial
 
 import typer
 
+from commands.missed import PostgresMarks
 from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests
 from commands.store.postgres import PostgresStore
@@ -99,7 +100,7 @@ async def _reconciler_on(settings: ReconcilerSettings) -> AsyncIterator[Reconcil
         gateway = settings.gateway()
         closing.push_async_callback(gateway.close)
         vault = PostgresVault(pool, LocalKeyWrapper(settings.master_key))
-        yield Reconciler(store, gateway, vault, PostgresNotices(pool), PostgresOpenRequests(pool))
+        yield Reconciler(store, gateway, vault, PostgresNotices(pool), PostgresOpenRequests(pool), PostgresMarks(pool))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The reconciler: finds what is still open between us and the gateway, and issues the commands that end it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import structlog
 from prometheus_client import Counter
 
 from commands.credits import expire_due
+from commands.missed import Marks, fetch_missed
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import CommandInProgress, Context, EventStore, StoreUnavailable
@@ -26,6 +28,7 @@ log = structlog.get_logger()
 ACTOR = "system:reconciler"
 LONGEST_WAIT = timedelta(hours=6)
 PASS_EVERY_SECONDS = 1.0
+FETCH_EVERY_SECONDS = 60.0
 PURGE_EVERY = timedelta(hours=1)
 PURGED_AT_ONCE = 10_000
 
@@ -56,6 +59,7 @@ class Reconciler:
     vault: Vault
     notices: Notices
     open_requests: OpenRequests
+    marks: Marks
 
     async def reconcile(self, now: datetime, limit: int = 100) -> Mapping[str, int]:
         """Sweep notices that wait, ask about what is due, record what time has ended. Returns how many ended how."""
@@ -66,6 +70,13 @@ class Reconciler:
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
         expired = await expire_due(now, ACTOR, self.store)
         return outcomes | {f"credits_{outcome}": count for outcome, count in expired.items()}
+
+    async def fetch_missed(self, now: datetime) -> Mapping[str, int]:
+        """Take in what the gateway told of and no webhook brought. Returns how many ended how."""
+        fetched = await fetch_missed(
+            self.gateway, now, self.store, self.vault, self.open_requests, self.notices, self.marks
+        )
+        return {f"missed_{outcome}": count for outcome, count in fetched.items()}
 
     async def purge(self, now: datetime) -> int:
         """Forget what may not be kept any longer. Returns how many sealed records and bodies."""
@@ -99,6 +110,7 @@ def _wait(kept: OpenRequest) -> timedelta:
 
 
 Build = Callable[[], AbstractAsyncContextManager[Reconciler]]
+Work = Callable[[datetime], Awaitable[Mapping[str, int]]]
 
 
 def lead(build: Build, database_url: str, stop: Stop) -> None:
@@ -116,15 +128,39 @@ def lead(build: Build, database_url: str, stop: Stop) -> None:
             stop.wait(PASS_EVERY_SECONDS)
 
 
+class Aside:
+    """Work that goes on beside the passes, and begins again some time after it ended. What it raises, `begin` raises."""
+
+    def __init__(self, work: Work, every_seconds: float) -> None:
+        self._work = work
+        self._every_seconds = every_seconds
+        self._due = 0.0
+        self._task: asyncio.Task[Mapping[str, int]] | None = None
+
+    def begin(self) -> None:
+        """Begin it where it is due; report what it came to where it has ended."""
+        if self._task is not None and self._task.done():
+            _report(self._task.result())
+            self._task, self._due = None, time.monotonic() + self._every_seconds
+        if self._task is None and time.monotonic() >= self._due:
+            self._task = asyncio.ensure_future(self._work(datetime.now(UTC)))
+
+
 async def _passes(build: Build, leader: Leadership, stop: Stop) -> None:
     purge_at = datetime.now(UTC)
     async with build() as reconciler:
+        fetching = Aside(reconciler.fetch_missed, FETCH_EVERY_SECONDS)
         while not await asyncio.to_thread(stop.wait, PASS_EVERY_SECONDS):
             leader.confirm()
+            fetching.begin()
             now = datetime.now(UTC)
-            for outcome, count in (await reconciler.reconcile(now)).items():
-                RECONCILED.labels(outcome).inc(count)
-                log.info("reconciled", outcome=outcome, count=count)
+            _report(await reconciler.reconcile(now))
             if now >= purge_at:
                 await reconciler.purge(now)
                 purge_at = now + PURGE_EVERY
+
+
+def _report(outcomes: Mapping[str, int]) -> None:
+    for outcome, count in outcomes.items():
+        RECONCILED.labels(outcome).inc(count)
+        log.info("reconciled", outcome=outcome, count=count)

@@ -41,6 +41,13 @@ async def own_lookalike(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Loo
 
 
 @pytest.fixture
+async def own_gateway(own_lookalike: LookAlike) -> AsyncIterator[StripeGateway]:
+    opened = StripeGateway(API_KEY, [WEBHOOK_SECRET], own_lookalike.address)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
 async def gateway(stripe_address: str) -> AsyncIterator[StripeGateway]:
     opened = StripeGateway(API_KEY, ["whsec_older", WEBHOOK_SECRET], stripe_address)
     yield opened

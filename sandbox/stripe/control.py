@@ -35,7 +35,8 @@ that part | loses what waits: `{"dropped": [event ids]}` |
 | `GET /sandbox/limits`, `POST /sandbox/limits` | `{"per_second", "per_endpoint"}`, null: none | what is above is \
 answered with 429 `rate_limit` |
 | `GET /sandbox/faults` | | `{"faults": […]}` still to come, `{"kinds": {…}}` |
-| `POST /sandbox/faults` | `{"kind", "path" (may hold *), "method", "times", "seconds"}` | the next calls go wrong |
+| `POST /sandbox/faults` | `{"kind", "path" (may hold *), "method", "times", "seconds", "spared"}` | the next calls go wrong, \
+after `spared` that go well |
 | `DELETE /sandbox/faults` | | no fault any more |
 
 The outcome of a payment is `{"id", "status": "complete", "requires_action" or "open", "payment_status", "payment_intent", \

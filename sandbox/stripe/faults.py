@@ -28,16 +28,28 @@ KINDS = {
 
 @dataclass
 class Fault:
-    """What goes wrong (one of KINDS), where (`path` may hold `*`), for how many calls, and how long a hang lasts."""
+    """What goes wrong (one of KINDS), where (`path` may hold `*`), for how many calls, and how long a hang lasts.
+
+    `spared` such calls go well before it begins.
+    """
 
     kind: str
     path: str = "*"
     method: str | None = None
     times: int = 1
     seconds: float = 5.0
+    spared: int = 0
 
     def meets(self, method: str, path: str) -> bool:
         return self.times > 0 and self.method in (None, method) and fnmatch.fnmatchcase(path, self.path)
+
+    def count_down(self) -> bool:
+        """Whether it is this call's turn."""
+        if self.spared > 0:
+            self.spared -= 1
+            return False
+        self.times -= 1
+        return True
 
     def refuse_at_the_door(self) -> None:
         """What happens before the idempotency layer sees the call."""
@@ -77,8 +89,7 @@ class Faults:
     def take(self, method: str, path: str) -> Fault:
         """The first fault that meets this call, counted down; NO_FAULT when there is none."""
         for fault in self._ordered:
-            if fault.meets(method, path):
-                fault.times -= 1
+            if fault.meets(method, path) and fault.count_down():
                 return fault
         return NO_FAULT
 

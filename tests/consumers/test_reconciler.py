@@ -1,5 +1,6 @@
 """Whatever went wrong between us and the gateway, the reconciler ends it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -7,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from commands.credits import Account, GrantCredits, grant_credits
+from commands.missed import PostgresMarks
 from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests, RequestKind
 from commands.payments import payment_id_of
 from commands.ports import Context
 from commands.refunds import refund_id_of
 from commands.store.postgres import PostgresStore
-from consumers.reconciler import Reconciler
+from consumers.reconciler import RECONCILED, Aside, Reconciler
 from domain.payment import Payment, RefundStatus, Status
 from gateways.stripe.client import StripeGateway
 from runtime import postgres
@@ -44,7 +46,8 @@ async def office(database_url: str, gateway: StripeGateway) -> AsyncIterator[Off
     async with postgres.pool(database_url, name="test", size=4) as pool:
         store, vault, open_requests = PostgresStore(pool), MemoryVault(), PostgresOpenRequests(pool)
         desk = Desk(gateway, store, vault, open_requests)
-        yield Office(desk, Reconciler(store, gateway, vault, PostgresNotices(pool), open_requests))
+        reconciler = Reconciler(store, gateway, vault, PostgresNotices(pool), open_requests, PostgresMarks(pool))
+        yield Office(desk, reconciler)
         await store.close()
 
 
@@ -207,6 +210,30 @@ async def test_one_payment_that_cannot_be_resolved_does_not_hold_up_the_others(
     await lookalike.http.delete("/sandbox/faults")
 
     assert await office.reconcile() == {"checkout_failed": 1, "checkout_opened": 1}
+
+
+async def test_work_beside_the_passes_begins_again_after_its_time_and_ends_the_process_where_it_fails() -> None:
+    begun = 0
+
+    async def work(_now: datetime) -> dict[str, int]:
+        nonlocal begun
+        begun += 1
+        if begun == 2:
+            raise ConnectionError
+        return {"missed_of_this_test": 3}
+
+    def reported() -> float:
+        return float(RECONCILED.labels("missed_of_this_test")._value.get())
+
+    seldom, often = Aside(work, every_seconds=60), Aside(work, every_seconds=0)
+    for _ in range(3):
+        seldom.begin()
+        await asyncio.sleep(0)
+    assert (begun, reported()) == (1, 3)
+    often.begin()
+    await asyncio.sleep(0)
+    with pytest.raises(ConnectionError):
+        often.begin()
 
 
 # Refunds.

@@ -74,12 +74,21 @@ async def test_a_fault_meets_only_its_path_and_method(lookalike: LookAlike) -> N
     assert (await lookalike.session(session.id)).status == "open"
 
 
+async def test_a_fault_begins_after_the_calls_that_it_spares(lookalike: LookAlike) -> None:
+    await lookalike.control("faults", kind="server_error", path=SESSIONS, spared=1)
+
+    assert (await lookalike.open()).status == "open"
+    with pytest.raises(stripe.APIError):
+        await lookalike.open()
+    assert (await lookalike.open()).status == "open"
+
+
 async def test_faults_can_be_read_and_taken_back(lookalike: LookAlike) -> None:
     ordered = await lookalike.control("faults", kind="conflict", path=SESSIONS, times=9)
     await lookalike.http.delete("/sandbox/faults")
 
     assert ordered["faults"] == [
-        {"kind": "conflict", "path": SESSIONS, "method": None, "times": 9, "seconds": 5.0},
+        {"kind": "conflict", "path": SESSIONS, "method": None, "times": 9, "seconds": 5.0, "spared": 0},
     ]
     assert (await lookalike.open()).status == "open"
 
