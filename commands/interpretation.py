@@ -1,7 +1,7 @@
 """What a gateway tells us, brought to whoever decides what it means: one case for each family of notices."""
 
 from commands.disputes import hear_of_dispute
-from commands.invoices import drop, miss, pay, settle_checkout
+from commands.invoices import confirm, drop, miss, pay, settle_checkout
 from commands.open_requests import OpenRequests
 from commands.ports import Context, EventStore, Receipt
 from commands.returns import hear_of_refunds
@@ -15,6 +15,7 @@ from gateways.notices import (
     InvoiceClosed,
     InvoiceFailed,
     InvoicePaid,
+    InvoiceUnconfirmed,
     Irrelevant,
     Notice,
     RefundUpdated,
@@ -52,6 +53,8 @@ async def interpret(
             return await pay(notice, context, store, gateway, open_requests)
         case InvoiceFailed():
             return await miss(notice, context, store, gateway, open_requests)
+        case InvoiceUnconfirmed():
+            return await confirm(notice, context, store, gateway, open_requests)
         case InvoiceClosed():
             return await drop(notice, context, store, gateway, open_requests)
         case CheckoutPaid(gateway_subscription_id=str(gateway_subscription_id)):

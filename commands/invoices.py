@@ -19,7 +19,7 @@ from domain.subscription import SUBSCRIPTIONS, Subscription, SubscriptionEvent, 
 from domain.subscription.invoices import FIRST, close, fail, renew
 from domain.wallet import WALLETS, Wallet, WalletEvent, grant, purchase, wallet_id
 from gateways.errors import NoticeUnmatched
-from gateways.notices import CheckoutPaid, InvoiceClosed, InvoiceFailed, InvoicePaid
+from gateways.notices import CheckoutPaid, InvoiceClosed, InvoiceFailed, InvoicePaid, InvoiceUnconfirmed
 from gateways.port import Gateway
 
 
@@ -80,6 +80,7 @@ async def miss(
             notice.invoice,
             attempt=notice.attempt,
             retry_at=notice.retry_at,
+            awaits_customer=notice.awaits_customer,
             grace=origin.grace,
         )
         return Decided([stream.facts(*facts)], {"subscription_id": stream.id})
@@ -87,6 +88,23 @@ async def miss(
     receipt = await store.record(context.for_project(origin.project.project_id), [stream], decide)
     await watch_on(stream, context.now, store, open_requests)
     return receipt
+
+
+async def confirm(
+    notice: InvoiceUnconfirmed, context: Context, store: EventStore, gateway: Gateway, open_requests: OpenRequests
+) -> Receipt | None:
+    """Record how an invoice stands that waits for its customer, or did when the word was written: the gateway is asked."""
+    await origin_of(
+        SUBSCRIPTIONS.at(subscription_id(gateway.name, notice.gateway_subscription_id)), notice.payment_id, store
+    )
+    match await gateway.read_invoice(notice.invoice_id):
+        case InvoiceFailed() as told:
+            return await miss(told, context, store, gateway, open_requests)
+        case InvoicePaid() as told:
+            return await pay(told, context, store, gateway, open_requests)
+        case InvoiceClosed() as told:
+            return await drop(told, context, store, gateway, open_requests)
+    return None
 
 
 async def drop(

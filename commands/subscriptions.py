@@ -16,7 +16,7 @@ from domain.project.catalogue import product_for_sale
 from domain.streams import Stream
 from domain.subscription import SUBSCRIPTIONS, Stated, Subscription, SubscriptionEvent, changes
 from domain.subscription.changes import Proration, Wanted
-from domain.subscription.errors import SubscriptionUnknown
+from domain.subscription.errors import NothingOwed, SubscriptionUnknown
 from gateways.errors import GatewayKeyMismatch, GatewayRefused, GatewayUnavailable
 from gateways.port import Gateway
 from schemas import times
@@ -247,6 +247,26 @@ async def _refuse(kept: OpenRequest, refusal: GatewayRefused, context: Context, 
         return Decided([stream.facts(*facts)], with_refusal({"subscription_id": stream.id}, refusal))
 
     return await store.record(context.step("answered"), [stream], decide)
+
+
+async def payment_page(project_id: str, id: str, store: EventStore, gateway: Gateway) -> Answer:
+    """The page on which a customer can pay, or confirm, the newest invoice that was tried in vain.
+
+    Answers {subscription_id, invoice_id, action_required, url}. Raises `SubscriptionUnknown`, `NothingOwed`.
+    """
+    subscription = await store.load(SUBSCRIPTIONS.at(id))
+    if subscription is None or subscription.project_id != project_id:
+        raise SubscriptionUnknown(id)
+    invoice_id = subscription.owed_invoice_id
+    url = await gateway.invoice_page(invoice_id) if invoice_id else None
+    if url is None:
+        raise NothingOwed(subscription)
+    return {
+        "subscription_id": id,
+        "invoice_id": invoice_id,
+        "action_required": subscription.standing.action_required,
+        "url": url,
+    }
 
 
 def answer_of(subscription: Subscription, outcome: str = "done") -> Answer:

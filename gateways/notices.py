@@ -125,13 +125,26 @@ class InvoicePaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceFailed:
-    """An attempt to have an invoice of a subscription paid failed. `attempt` counts from 1."""
+    """An attempt to have an invoice of a subscription paid failed. `attempt` counts from 1.
+
+    `awaits_customer`: their bank wants it confirmed. False where that was not said along with it.
+    """
 
     gateway_subscription_id: str
     payment_id: str | None
     invoice: Invoice
     attempt: int
     retry_at: datetime | None
+    awaits_customer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceUnconfirmed:
+    """The customer's bank wanted an invoice's payment confirmed. Whether it still does is to be asked."""
+
+    gateway_subscription_id: str
+    payment_id: str | None
+    invoice_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +169,7 @@ class Unreadable:
 
 
 CheckoutNotice = CheckoutPaid | CheckoutProcessing | CheckoutFailed | CheckoutExpired | AttemptDeclined
-InvoiceNotice = InvoicePaid | InvoiceFailed | InvoiceClosed
+InvoiceNotice = InvoicePaid | InvoiceFailed | InvoiceUnconfirmed | InvoiceClosed
 RefundNotice = RefundUpdated | ChargeRefunded
 
 Notice = CheckoutNotice | RefundNotice | DisputeUpdated | SubscriptionStated | InvoiceNotice | Irrelevant | Unreadable

@@ -141,6 +141,10 @@ class Gateway(Protocol):
         """What there is to say of an invoice now, with the payment that was made for it."""
         ...
 
+    async def invoice_page(self, invoice_id: str) -> str | None:
+        """Where its customer can look at an invoice and pay it; anybody who knows the address can. None while it has none."""
+        ...
+
     async def invoice_paid_with(self, gateway_payment_id: str) -> Notice | None:
         """What there is to say of the invoice that a payment was made for; None where it was made for none."""
         ...

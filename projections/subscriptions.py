@@ -54,6 +54,8 @@ class SubscriptionRow:
     access_until: datetime | None
     failed_attempts: int
     next_attempt_at: datetime | None
+    action_required: bool
+    further_price_ids: Sequence[str]
     started_at: datetime
     updated_at: datetime
     version: int
@@ -75,7 +77,7 @@ def row(fact: Recorded) -> Said:
     """What one fact says of its subscription: None where something is not so, absent where it says nothing of it."""
     event = cast(SubscriptionEvent, fact.event)
     says = _COLUMNS if isinstance(event, SubscriptionCreated) else _MOVES
-    said = {column: getattr(event, column) for column in says}
+    said = {column: getattr(event, column) for column in says} | {"further_price_ids": list(event.further_price_ids)}
     return said | {"updated_at": fact.recorded_at, "version": fact.version, "position": fact.position}
 
 

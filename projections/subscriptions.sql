@@ -24,6 +24,8 @@ CREATE TABLE subscriptions (
     access_until            timestamptz,
     failed_attempts         integer     NOT NULL,
     next_attempt_at         timestamptz,
+    action_required         boolean     NOT NULL, -- The newest unpaid invoice waits for the customer.
+    further_price_ids       jsonb       NOT NULL, -- Of items beside the product.
     started_at              timestamptz NOT NULL,
     updated_at              timestamptz NOT NULL,
     version                 integer     NOT NULL,

@@ -109,7 +109,30 @@ class SubscriptionAnswer(BaseModel):
     ]
     failed_attempts: Annotated[int, Field(description="How often its newest unpaid invoice was tried in vain.")]
     next_attempt_at: Annotated[datetime | None, Field(description="When that is tried again.")]
+    action_required: Annotated[
+        bool,
+        Field(
+            description="Its newest unpaid invoice waits for the customer, whose bank wants the payment confirmed (3-D Secure)."
+            " GET …/payment_page says where they can."
+        ),
+    ]
+    further_price_ids: Annotated[
+        list[str],
+        Field(
+            description="Prices of items beside the product, added in the gateway's dashboard. They are charged with it;"
+            " product, quantity, amount and credits here are of the product alone."
+        ),
+    ]
     started_at: datetime
+
+
+class PaymentPageAnswer(BaseModel):
+    """Where a customer can pay what they owe for a subscription, with another card or by confirming the payment."""
+
+    subscription_id: str
+    invoice_id: str
+    action_required: bool
+    url: Annotated[str, Field(description="The gateway's page. Whoever has it can pay: give it to the customer alone.")]
 
 
 class SubscriptionsAnswer(BaseModel):

@@ -13,6 +13,7 @@ from api.consistency import caught_up
 from api.idempotency import context_of, once
 from api.models.places import SubscriptionPlace, UserPlace
 from api.models.subscriptions import (
+    PaymentPageAnswer,
     SubscriptionAnswer,
     SubscriptionCancelRequest,
     SubscriptionChangedAnswer,
@@ -31,6 +32,7 @@ from commands.subscriptions import (
     PauseSubscription,
     ResumeSubscription,
     change_subscription,
+    payment_page,
 )
 from domain.subscription import SUBSCRIPTIONS, Status
 from domain.subscription.changes import Proration
@@ -48,6 +50,17 @@ async def show_of_user(request: Request[State]) -> Response:
     schema = await caught_up(request, subscriptions, caller.project_id)
     rows = await subscriptions.of_user(request.state["reads"], schema, caller.project_id, user_id)
     return shown(request, SubscriptionsAnswer(user_id=user_id, subscriptions=[_from_row(row) for row in rows]))
+
+
+async def show_payment_page(request: Request[State]) -> Response:
+    """Show the page on which a customer can pay what they owe for a subscription.
+
+    Where a renewal failed they can pay it with another card there, or confirm it where `action_required`. It is asked for at
+    the gateway, and not kept.
+    """
+    caller = await a_project(request)
+    found = await payment_page(caller.project_id, _id(request), request.state["store"], request.state["gateway"])
+    return shown(request, PaymentPageAnswer.model_validate(found))
 
 
 async def cancel(request: Request[State]) -> Response:
@@ -146,6 +159,8 @@ def _from_row(row: SubscriptionRow) -> SubscriptionAnswer:
         access_until=row.access_until,
         failed_attempts=row.failed_attempts,
         next_attempt_at=row.next_attempt_at,
+        action_required=row.action_required,
+        further_price_ids=list(row.further_price_ids),
         started_at=row.started_at,
     )
 
@@ -175,6 +190,16 @@ OPERATIONS = (
         place=UserPlace,
         answers={200: SubscriptionsAnswer},
         consistent=True,
+    ),
+    Operation(
+        method="GET",
+        path=PATH + "/{subscription_id}/payment_page",
+        endpoint=show_payment_page,
+        tag="Subscriptions",
+        who=("project",),
+        place=SubscriptionPlace,
+        answers={200: PaymentPageAnswer},
+        refusals=(404, 409, 502),
     ),
     _command("cancel", cancel, SubscriptionCancelRequest),
     _command("resume", resume, SubscriptionResumeRequest),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.subscription.events import Standing, SubscriptionEvent, SubscriptionExpired
-from domain.subscription.state import Status, Subscription, Unpaid, standing_of
+from domain.subscription.state import Status, Subscription, Unpaid, newest_of, standing_of
 
 GRACE_ENDED = "grace_ended"
 PAYMENT_FAILED = "payment_failed"  # the gateway's own word
@@ -13,12 +13,14 @@ PAYMENT_FAILED = "payment_failed"  # the gateway's own word
 
 def concluded(standing: Standing, unpaid: Mapping[str, Unpaid], grace: timedelta) -> Standing:
     """A standing with what follows from the rest of it and from unpaid invoices, in whichever order they became known."""
-    newest = max(unpaid.values(), key=lambda invoice: invoice.period_start, default=None)
+    newest_id = newest_of(unpaid)
+    newest = unpaid[newest_id] if newest_id else None
     after = replace(
         standing,
         access_until=access_until(standing, unpaid, grace),
         failed_attempts=newest.attempts if newest else 0,
         next_attempt_at=newest.retry_at if newest else None,
+        action_required=newest.awaits_customer if newest else False,
     )
     return _revived(after) if _began_anew(standing, after) else after
 

@@ -52,6 +52,19 @@ class NothingToResume(DomainError):
         )
 
 
+class NothingOwed(DomainError):
+    """None of its invoices was tried in vain."""
+
+    code = "nothing_owed"
+
+    def __init__(self, subscription: Subscription) -> None:
+        super().__init__(
+            f"Subscription {subscription.subscription_id} has no unpaid invoice (it is {subscription.status}); there is"
+            " nothing that its customer could pay.",
+            details={"status": subscription.status.value},
+        )
+
+
 class CurrencyDoesNotFit(DomainError):
     """A subscription is paid in one currency from its beginning to its end."""
 

@@ -9,7 +9,9 @@ class Standing:
     """How a subscription stands after the fact that carries this: every fact has it whole, so the last one says all.
 
     `amount_minor` is for one period and all units; 0 where usage decides. `status` is ours, `stated_status` the gateway's
-    own word for it: they differ once a grace period is over. `stated_at` is the gateway's time of the newest statement
+    own word for it: they differ once a grace period is over. `action_required`: the newest unpaid invoice waits for the
+    customer to confirm it with their bank. `further_price_ids` are of items beside the product, which bring nothing here.
+    `stated_at` is the gateway's time of the newest statement
     that this rests on; where the gateway was `asked` instead, it may have answered of later changes.
     """
 
@@ -35,6 +37,8 @@ class Standing:
     next_attempt_at: datetime | None = None
     stated_at: datetime
     asked: bool
+    action_required: bool = False
+    further_price_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +84,17 @@ class SubscriptionRenewed(Standing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionPaymentFailed(Standing):
-    """An attempt to have an invoice paid failed. `attempt` counts from 1; it is tried again at `retry_at`, if ever."""
+    """An attempt to have an invoice paid failed. `attempt` counts from 1; it is tried again at `retry_at`, if ever.
+
+    Told once more of the same attempt, where it turns out that its customer has to confirm it: then `awaits_customer`.
+    """
 
     invoice_id: str
     attempt: int
     retry_at: datetime | None = None
     due_minor: int
     period_start: datetime
+    awaits_customer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

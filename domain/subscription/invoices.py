@@ -87,13 +87,26 @@ def renew(
 
 
 def fail(
-    subscription: Subscription, invoice: Invoice, *, attempt: int, retry_at: datetime | None, grace: timedelta
+    subscription: Subscription,
+    invoice: Invoice,
+    *,
+    attempt: int,
+    retry_at: datetime | None,
+    awaits_customer: bool,
+    grace: timedelta,
 ) -> list[SubscriptionEvent]:
-    """An attempt to have it paid failed. Word of an earlier attempt, or of one before it was paid, comes too late."""
+    """An attempt to have it paid failed. Word of an earlier attempt, or of one before it was paid, comes too late.
+
+    That the attempt `awaits_customer` is news even where it is known to have failed.
+    """
     known = subscription.unpaid.get(invoice.invoice_id)
-    if invoice.invoice_id in subscription.paid | subscription.closed or (known and attempt <= known.attempts):
+    if invoice.invoice_id in subscription.paid | subscription.closed:
         return []
-    failed = Unpaid(attempts=attempt, retry_at=retry_at, period_start=invoice.period_start)
+    if known and (attempt, awaits_customer) <= (known.attempts, known.awaits_customer):
+        return []
+    failed = Unpaid(
+        attempts=attempt, retry_at=retry_at, period_start=invoice.period_start, awaits_customer=awaits_customer
+    )
     standing = concluded(subscription.standing, {**subscription.unpaid, invoice.invoice_id: failed}, grace)
     return [
         SubscriptionPaymentFailed(
@@ -103,6 +116,7 @@ def fail(
             retry_at=retry_at,
             due_minor=invoice.amount_minor,
             period_start=invoice.period_start,
+            awaits_customer=awaits_customer,
         )
     ]
 

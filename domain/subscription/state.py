@@ -49,11 +49,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpaid:
-    """An invoice whose payment failed so far. `period_start` is the end of what was paid for before."""
+    """An invoice whose payment failed so far. `period_start` is the end of what was paid for before.
+
+    `awaits_customer`: their bank wants the newest attempt confirmed.
+    """
 
     attempts: int
     retry_at: datetime | None
     period_start: datetime
+    awaits_customer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,11 @@ class Subscription:
         return Status(self.standing.stated_status)
 
     @property
+    def owed_invoice_id(self) -> str | None:
+        """The newest invoice that was tried in vain; None where nothing is owed."""
+        return newest_of(self.unpaid)
+
+    @property
     def ended(self) -> bool:
         """Over for good, at the gateway too."""
         return self.stated_status.ended
@@ -97,6 +106,11 @@ class Subscription:
 def subscription_id(gateway: str, gateway_subscription_id: str) -> str:
     """One for each subscription of a gateway's: `sub_` and 32 hexadecimal digits."""
     return f"sub_{uuid5(_NAMESPACE, f'{gateway}/{gateway_subscription_id}').hex}"
+
+
+def newest_of(unpaid: Mapping[str, Unpaid]) -> str | None:
+    """The id of the invoice that is for the latest period."""
+    return max(unpaid, key=lambda id: (unpaid[id].period_start, id), default=None)
 
 
 def evolve(subscription: Subscription | None, event: SubscriptionEvent) -> Subscription:
@@ -113,7 +127,12 @@ def evolve(subscription: Subscription | None, event: SubscriptionEvent) -> Subsc
                 unpaid=_without(subscription.unpaid, event.invoice_id),
             )
         case SubscriptionPaymentFailed():
-            unpaid = Unpaid(attempts=event.attempt, retry_at=event.retry_at, period_start=event.period_start)
+            unpaid = Unpaid(
+                attempts=event.attempt,
+                retry_at=event.retry_at,
+                period_start=event.period_start,
+                awaits_customer=event.awaits_customer,
+            )
             return replace(subscription, unpaid={**subscription.unpaid, event.invoice_id: unpaid})
         case SubscriptionUpdated(closed_invoice_id=str(invoice_id)):
             return replace(

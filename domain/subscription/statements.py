@@ -34,7 +34,8 @@ _OF_NO_NOTE = frozenset({"stated_at", "asked"})
 class Stated:
     """A subscription as the gateway has it at one moment. `price` is that of its first item, `quantity` how many of it.
 
-    The current period is what all items share: from the latest beginning among them to the earliest end.
+    The current period is what all items share: from the latest beginning among them to the earliest end. Items beside the
+    first were added in the gateway's dashboard: only their prices are known here.
     """
 
     gateway_subscription_id: str
@@ -48,6 +49,7 @@ class Stated:
     cancel_at: datetime | None = None
     ended_at: datetime | None = None
     end_reason: str | None = None
+    further_price_ids: tuple[str, ...] = ()
 
 
 class Verdict(Enum):
@@ -155,6 +157,7 @@ def _terms(stated: Stated) -> dict[str, Any]:
         "cancel_at": stated.cancel_at,
         "ended_at": stated.ended_at,
         "end_reason": stated.end_reason,
+        "further_price_ids": stated.further_price_ids,
     }
 
 

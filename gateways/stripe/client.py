@@ -33,7 +33,7 @@ from gateways.stripe.refusals import in_our_words, is_missing
 from gateways.stripe.requests import API_VERSION
 from gateways.stripe.subscription_requests import ChangeCall
 from gateways.stripe.translation import checkout_sessions, disputes, invoices, prices, refunds, subscriptions
-from gateways.stripe.translation.fields import Plain, ShapeUnknown, payment_id, reference, text
+from gateways.stripe.translation.fields import Plain, ShapeUnknown, optional_text, payment_id, reference, text
 
 log = structlog.get_logger()
 
@@ -230,8 +230,13 @@ class StripeGateway:
         return _read(subscriptions.stated, found)
 
     async def read_invoice(self, invoice_id: str) -> Notice:
-        found = await self._ask(self._client.v1.invoices.retrieve_async(invoice_id, {"expand": ["payments"]}))
+        expand = ["payments.data.payment.payment_intent"]
+        found = await self._ask(self._client.v1.invoices.retrieve_async(invoice_id, {"expand": expand}))
         return _read(invoices.as_it_stands, found)
+
+    async def invoice_page(self, invoice_id: str) -> str | None:
+        found = await self._ask(self._client.v1.invoices.retrieve_async(invoice_id))
+        return _read(lambda plain: optional_text(plain, "hosted_invoice_url"), found)
 
     async def invoice_paid_with(self, gateway_payment_id: str) -> Notice | None:
         """See the port. Since 2025-03-31.basil a payment does not say what it is for: its place among invoice payments does."""

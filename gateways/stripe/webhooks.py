@@ -36,6 +36,7 @@ _MEANINGS: Mapping[str, Callable[[Plain], Notice]] = {
     "charge.dispute.funds_reinstated": disputes.as_it_stands,
     "invoice.paid": invoices.paid,
     "invoice.payment_failed": invoices.payment_failed,
+    "invoice.payment_action_required": invoices.payment_action_required,
     "invoice.voided": invoices.closed,
     "invoice.marked_uncollectible": invoices.closed,
 }

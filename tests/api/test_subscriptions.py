@@ -227,3 +227,28 @@ async def test_while_stripe_is_silent_the_change_is_unconfirmed_and_then_the_sam
 
     assert (silent.status_code, silent.json()["outcome"]) == (202, "unconfirmed")
     assert (settled.status_code, settled.json()["outcome"], settled.json()["status"]) == (200, "done", "paused")
+
+
+# What is owed.
+
+
+async def test_the_page_on_which_a_failed_renewal_can_be_paid_is_shown_to_its_project_alone(
+    subscriber: Subscriber, place: str, lookalike: LookAlike
+) -> None:
+    shop = subscriber.shop
+    nothing = await shop.client.get(f"{place}/payment_page", headers=shop.auth)
+    assert (nothing.status_code, error_of(nothing)["code"]) == (409, "nothing_owed")
+    at_stripe = await lookalike.subscription(subscriber.at_stripe)
+    await lookalike.use_card(str(at_stripe.customer), at_stripe.id, "pm_card_chargeCustomerFail")
+    await lookalike.advance(days=31)
+    await lookalike.advance(3600 * 2)
+    await subscriber.deliver("invoice.payment_failed")
+
+    shown = await shop.client.get(f"{place}/payment_page", headers=shop.auth)
+
+    assert shown.status_code == 200, shown.text
+    assert shown.json()["action_required"] is False
+    assert shown.json()["url"].startswith("http")
+    other = await register(shop.client, products=PLANS)
+    refused = await other.client.get(f"{place}/payment_page", headers=other.auth)
+    assert (refused.status_code, error_of(refused)["code"]) == (404, "subscription_not_found")

@@ -26,6 +26,7 @@ from tests.sandbox.stripe.lookalike import LookAlike
 from vault.memory import MemoryVault
 
 CARD = "4242424242424242"
+ALWAYS_3DS = "4000002760003184"
 SAVED_BUT_DECLINED = "pm_card_chargeCustomerFail"
 
 MONTHLY = replace(PRO, credits=500, credit_type="api")
@@ -145,7 +146,9 @@ async def subscribe(
     asked = context(now=now)
     opened = await desk.start(asked, order(project=SUBSCRIBING_SHOP, product_id=product_id))
     session = await lookalike.session(opened.answer["checkout_session_id"])
-    await lookalike.pay(session, card_number=card_number)
+    outcome = await lookalike.pay(session, card_number=card_number)
+    if outcome["status"] == "requires_action":
+        await lookalike.control(f"checkout/{session.id}/authenticate", outcome="approve")
     paid = (await lookalike.session(session.id)).to_dict()
     return Subscribed(
         service=service,

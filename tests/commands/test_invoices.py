@@ -5,15 +5,17 @@ from itertools import permutations
 import pytest
 
 from commands.store.memory import MemoryStore
+from commands.subscriptions import payment_page
 from domain.payment import PAYMENTS, PaymentSucceeded
 from domain.payment import Status as PaymentStatus
 from domain.payment.invoicing import payment_id_of
 from domain.subscription import Status, SubscriptionCreated, SubscriptionPaymentFailed, SubscriptionRenewed
+from domain.subscription.errors import NothingOwed
 from gateways.errors import NoticeUnmatched
 from gateways.notices import InvoiceFailed, InvoicePaid
 from gateways.stripe.client import StripeGateway
 from tests.commands.payments import Desk, context, order
-from tests.commands.subscriptions import SAVED_BUT_DECLINED, Service, clock, subscribe, types
+from tests.commands.subscriptions import ALWAYS_3DS, SAVED_BUT_DECLINED, Service, clock, subscribe, types
 from tests.sandbox.stripe.lookalike import LookAlike
 from tests.subscribing import invoice
 
@@ -133,6 +135,52 @@ async def test_a_renewal_that_fails_is_told_with_its_retries_and_recovers(
     assert (recovered.status, recovered.standing.failed_attempts) == (Status.ACTIVE, 0)
     assert recovered.standing.access_until is None
     assert await subscribed.credits() == 1000
+
+
+@pytest.mark.parametrize("heard_first", ["invoice.payment_action_required", "invoice.payment_failed"])
+async def test_a_renewal_that_waits_for_its_customer_says_so_until_they_confirm_it(
+    gateway: StripeGateway, lookalike: LookAlike, heard_first: str
+) -> None:
+    subscribed = await subscribe(gateway, lookalike, card_number=ALWAYS_3DS)
+    await subscribed.catch_up()
+    await subscribed.next_period()
+
+    await subscribed.service.hear(*await subscribed.deliveries(heard_first))
+    await subscribed.catch_up()
+
+    waiting = await subscribed.subscription()
+    assert (waiting.status, waiting.standing.action_required) == (Status.PAST_DUE, True)
+    assert (waiting.standing.failed_attempts, await subscribed.credits()) == (1, 500)
+    page = await payment_page("prj_shop", waiting.subscription_id, subscribed.service.store, gateway)
+    assert (page["action_required"], page["invoice_id"]) == (True, waiting.owed_invoice_id)
+    form = {"with": "card_on_file"}
+    await lookalike.http.post(str(page["url"]), data=form)
+    await subscribed.catch_up()
+
+    confirmed = await subscribed.subscription()
+    assert (confirmed.status, confirmed.standing.action_required) == (Status.ACTIVE, False)
+    assert await subscribed.credits() == 1000
+    with pytest.raises(NothingOwed):
+        await payment_page("prj_shop", waiting.subscription_id, subscribed.service.store, gateway)
+
+
+async def test_what_no_longer_waits_when_we_hear_of_it_is_recorded_as_it_stands(
+    gateway: StripeGateway, lookalike: LookAlike
+) -> None:
+    subscribed = await subscribe(gateway, lookalike, card_number=ALWAYS_3DS)
+    await subscribed.catch_up()
+    await subscribed.next_period()
+    (owed,) = (
+        await lookalike.client.v1.invoices.list_async(
+            {"subscription": subscribed.gateway_subscription_id, "status": "open"}
+        )
+    ).data
+    await lookalike.client.v1.invoices.pay_async(owed.to_dict()["latest_invoice"]["id"], {"off_session": False})
+
+    await subscribed.service.hear(*await subscribed.deliveries("invoice.payment_action_required"))
+
+    assert await subscribed.credits() == 1000
+    assert not (await subscribed.subscription()).standing.action_required
 
 
 async def test_a_trial_costs_nothing_and_has_its_credits_all_the_same(

@@ -73,9 +73,16 @@ def pays(period: int) -> Word:
     )
 
 
-def fails(period: int, attempt: int = 1) -> Word:
+def fails(period: int, attempt: int = 1, *, awaits_customer: bool = False) -> Word:
     retry_at = month(period) + (attempt * 2) * DAY
-    return lambda subscription: fail(subscription, invoice(period), attempt=attempt, retry_at=retry_at, grace=GRACE)
+    return lambda subscription: fail(
+        subscription,
+        invoice(period),
+        attempt=attempt,
+        retry_at=retry_at,
+        awaits_customer=awaits_customer,
+        grace=GRACE,
+    )
 
 
 def hears(subscription: Subscription, *words: Word) -> Subscription:
@@ -229,6 +236,17 @@ def test_a_payment_clears_what_failed_before_it() -> None:
     subscription = hears(begun(), fails(2, 1), pays(2))
 
     assert (subscription.standing.failed_attempts, subscription.standing.next_attempt_at) == (0, None)
+
+
+def test_an_attempt_that_waits_for_the_customer_is_told_of_before_or_after_its_failure() -> None:
+    for words in ([fails(2), fails(2, awaits_customer=True)], [fails(2, awaits_customer=True), fails(2)]):
+        subscription = hears(begun(), *words)
+        assert (subscription.standing.failed_attempts, subscription.standing.action_required) == (1, True)
+        assert subscription.owed_invoice_id == "in_2"
+
+        assert not hears(subscription, fails(2, 2)).standing.action_required, "the next attempt failed otherwise"
+        paid = hears(subscription, pays(2))
+        assert (paid.standing.action_required, paid.owed_invoice_id) == (False, None)
 
 
 def test_an_invoice_that_is_voided_is_owed_no_more() -> None:

@@ -5,7 +5,7 @@ payment only in a list that must be asked for.
 """
 
 from domain.subscription import Invoice, Line
-from gateways.notices import InvoiceClosed, InvoiceFailed, InvoicePaid, Irrelevant, Notice
+from gateways.notices import InvoiceClosed, InvoiceFailed, InvoicePaid, InvoiceUnconfirmed, Irrelevant, Notice
 from gateways.stripe.translation.fields import (
     Plain,
     ShapeUnknown,
@@ -36,7 +36,7 @@ def paid(invoice: Plain) -> Notice:
 
 
 def payment_failed(invoice: Plain) -> Notice:
-    """`invoice.payment_failed`: once for each attempt."""
+    """`invoice.payment_failed`: once for each attempt. Its payment intent is expanded where the gateway was asked for it."""
     subscription = subscription_id(invoice)
     if subscription is None:
         return Irrelevant()
@@ -46,6 +46,17 @@ def payment_failed(invoice: Plain) -> Notice:
         invoice=_invoice(invoice, whole(invoice, "amount_due")),
         attempt=whole(invoice, "attempt_count"),
         retry_at=optional_moment(invoice, "next_payment_attempt"),
+        awaits_customer=_awaits_customer(invoice),
+    )
+
+
+def payment_action_required(invoice: Plain) -> Notice:
+    """`invoice.payment_action_required`. It may be written before the attempt is counted, so it cannot say which that is."""
+    subscription = subscription_id(invoice)
+    if subscription is None:
+        return Irrelevant()
+    return InvoiceUnconfirmed(
+        gateway_subscription_id=subscription, payment_id=payment_id(invoice), invoice_id=text(invoice, "id")
     )
 
 
@@ -111,3 +122,11 @@ def _gateway_payment_id(invoice: Plain) -> str | None:
         return reference(invoice, "payment_intent")
     made = [inner(payment, "payment") for payment in listed(invoice, "payments") if payment.get("status") == "paid"]
     return next((found for payment in made if (found := reference(payment, "payment_intent"))), None)
+
+
+def _awaits_customer(invoice: Plain) -> bool:
+    """Whether 3-D Secure is what the payment waits for."""
+    if invoice.get("payments") is None:
+        return False
+    intents = (inner(inner(payment, "payment"), "payment_intent") for payment in listed(invoice, "payments"))
+    return any(intent.get("status") == "requires_action" for intent in intents)

@@ -44,16 +44,15 @@ def said(subscription: Plain, stated_at: datetime) -> SubscriptionStated:
 
 
 def stated(subscription: Plain) -> Stated:
-    """How it stands. Of several items the first one's price counts, and the period that all of them share."""
-    items = listed(subscription, "items")
-    if not items:
-        raise ShapeUnknown(subscription, "items")
+    """How it stands. Of several items the oldest one's price counts, and the period that all of them share."""
+    items = _oldest_first(subscription)
     status = _status(subscription)
     period_end = min(_period(subscription, items, "current_period_end"))
     return Stated(
         gateway_subscription_id=text(subscription, "id"),
         status=status,
         price=_price(items[0]),
+        further_price_ids=tuple(sorted(text(inner(item, "price"), "id") for item in items[1:])),
         quantity=optional_whole(items[0], "quantity") or 1,  # A metered item has none.
         started_at=moment(subscription, "start_date"),
         current_period_start=max(_period(subscription, items, "current_period_start")),
@@ -67,7 +66,15 @@ def stated(subscription: Plain) -> Stated:
 
 def item_id(subscription: Plain) -> str:
     """The item whose price and quantity count."""
-    return text(listed(subscription, "items")[0], "id")
+    return text(_oldest_first(subscription)[0], "id")
+
+
+def _oldest_first(subscription: Plain) -> Sequence[Plain]:
+    """That which the checkout made comes first, whatever was added in the dashboard and however Stripe lists them."""
+    items = listed(subscription, "items")
+    if not items:
+        raise ShapeUnknown(subscription, "items")
+    return sorted(items, key=lambda item: optional_whole(item, "created") or 0)
 
 
 def _status(subscription: Plain) -> Status:

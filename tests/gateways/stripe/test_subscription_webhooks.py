@@ -19,6 +19,7 @@ from gateways.notices import (
     InvoiceClosed,
     InvoiceFailed,
     InvoicePaid,
+    InvoiceUnconfirmed,
     Irrelevant,
     Notice,
     SubscriptionStated,
@@ -52,7 +53,7 @@ BILL = Invoice(
     issued_at=FEBRUARY,
     lines=(Line(price_id=PRO.price_id, quantity=2, whole_period=True, period_start=FEBRUARY, period_end=MARCH),),
 )
-OF_SUBSCRIPTION = {"gateway_subscription_id": "sub_1Abc", "payment_id": PAYMENT}
+OF_SUBSCRIPTION: Any = {"gateway_subscription_id": "sub_1Abc", "payment_id": PAYMENT}
 MEANINGS: dict[str, Notice] = {
     "customer.subscription.created": SubscriptionStated(payment_id=PAYMENT, stated=BEGUN, stated_at=JANUARY),
     "customer.subscription.updated": SubscriptionStated(
@@ -161,6 +162,30 @@ def test_while_nothing_is_collected_it_is_paused_whatever_it_is_called() -> None
 
 def test_an_end_with_the_period_is_at_its_end_where_the_time_is_not_said() -> None:
     assert stated(lambda object: object.update(cancel_at_period_end=True)).cancel_at == FEBRUARY
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["listed before it", "listed after it"])
+def test_the_checkout_s_own_item_counts_and_what_the_dashboard_added_is_named(place: int) -> None:
+    def add(object: dict[str, Any]) -> None:
+        items = object["items"]["data"]
+        price = {**items[0]["price"], "id": "price_extra", "unit_amount": 5_00}
+        items.insert(place, {**items[0], "id": "si_2", "created": items[0]["created"] + 60, "price": price})
+
+    found = stated(add)
+
+    assert (found.price, found.further_price_ids) == (BEGUN.price, ("price_extra",))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_invoice_whose_payment_is_to_be_confirmed_is_to_be_asked_about(version: str) -> None:
+    event = json.loads(payload("invoice.payment_failed", version))
+    event["type"] = "invoice.payment_action_required"
+
+    notice = webhooks.read(json.dumps(event).encode()).notice
+
+    assert notice == InvoiceUnconfirmed(**OF_SUBSCRIPTION, invoice_id="in_2Abc")
+    del event["data"]["object"]["id"]
+    assert isinstance(webhooks.read(json.dumps(event).encode()).notice, Unreadable)
 
 
 def test_of_items_with_different_intervals_the_period_that_they_share_counts() -> None:
