@@ -19,7 +19,7 @@ from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests
 from commands.store.postgres import PostgresStore
 from eventlog.feed import Feed
-from gateways.errors import GatewayRefused, GatewayUnavailable
+from gateways.errors import GatewayBusy, GatewayRefused, GatewayUnavailable
 from gateways.port import Gateway
 from projections import payments
 from projections.generations import LiveGenerations
@@ -49,7 +49,7 @@ async def serve(given: ApiSettings) -> None:
             closing.push_async_callback(pool.close)
         store = PostgresStore(writes)
         closing.push_async_callback(store.close)
-        gateway = given.gateway()
+        gateway = given.gateway(writes)
         closing.push_async_callback(gateway.close)
         lines = logs.Lines("request", "api", given.log_level)
         closing.callback(lines.flush)
@@ -57,6 +57,7 @@ async def serve(given: ApiSettings) -> None:
         services = Services(
             store=store,
             gateway=gateway,
+            patient_gateway=gateway.in_background(),
             vault=PostgresVault(personal, LocalKeyWrapper(given.master_key)),
             open_requests=PostgresOpenRequests(writes),
             notices=PostgresNotices(writes),
@@ -96,6 +97,8 @@ async def greet(gateway: Gateway) -> None:
     """Say at the start whether the gateway can be used. Serving does not wait for it: queries and webhooks need no gateway."""
     try:
         await gateway.greet()
+    except GatewayBusy:
+        return  # It is there.
     except (GatewayUnavailable, GatewayRefused) as error:
         log.warning(
             "gateway_away",

@@ -66,6 +66,8 @@ class Operation:
             found |= {400, 413, 415, 422}
         if self.commands:
             found |= {400, 409, 422}
+        if 502 in self.refusals:
+            found.add(429)  # Whoever asks the gateway may find it busy.
         if self.place or self.query:
             found.add(422)
         return sorted(found)

@@ -19,13 +19,14 @@ from vault.port import Vault
 class Services(TypedDict):
     """Built once per process.
 
-    `reads` is the pool for read models and health, apart from the store's own; `live` says which tables answer; `payments`
-    gets one payment's row, `standings` how it stands in short, each together with all that are asked for at the same moment;
-    `feed` is the log as projects pull it.
+    `patient_gateway` is the gateway for what nobody waits for. `reads` is the pool for read models and health, apart from the
+    store's own; `live` says which tables answer; `payments` gets one payment's row, `standings` how it stands in short, each
+    together with all that are asked for at the same moment; `feed` is the log as projects pull it.
     """
 
     store: EventStore
     gateway: Gateway
+    patient_gateway: Gateway
     vault: Vault
     open_requests: OpenRequests
     notices: Notices

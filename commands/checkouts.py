@@ -7,7 +7,7 @@ from commands.ports import Answer, CommandInProgress, Context, Decided, EventSto
 from commands.refusals import unless_refused, with_refusal
 from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout
 from domain.streams import Stream
-from gateways.errors import GatewayKeyMismatch, GatewayRefused, GatewayUnavailable
+from gateways.errors import GatewayBusy, GatewayKeyMismatch, GatewayRefused, GatewayUnavailable
 from gateways.port import Checkout, Gateway
 from vault.port import Vault
 
@@ -58,6 +58,8 @@ async def _ask(
     request, key = await to_send(kept, vault)
     try:
         opened = await gateway.open_checkout(request, key)
+    except GatewayBusy:
+        raise  # No page that anybody could pay on: whoever asked may ask again in a moment.
     except (GatewayUnavailable, GatewayKeyMismatch):
         return await _lose_track(kept, context, store)
     except GatewayRefused as refusal:

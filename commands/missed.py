@@ -12,7 +12,7 @@ import structlog
 from commands.notices import Notices, apply, command_id_of, context_of, keep
 from commands.open_requests import OpenRequests
 from commands.ports import EventStore, StoreUnavailable
-from gateways.errors import GatewayRefused, GatewayUnavailable, NoticeUnmatched
+from gateways.errors import GatewayBusy, GatewayRefused, GatewayUnavailable, NoticeUnmatched
 from gateways.notices import Delivery
 from gateways.port import Gateway
 from runtime.postgres import Pool
@@ -120,7 +120,7 @@ async def _take_in(
     context = context_of(kept, f"missed-{kept.command_id.hex}", now)
     try:
         return await apply(delivery, kept, context, store, gateway, open_requests, notices)
-    except NoticeUnmatched:
+    except (NoticeUnmatched, GatewayBusy):
         return "waits"
     except StoreUnavailable:
         raise

@@ -14,7 +14,7 @@ from commands.interpretation import interpret
 from commands.open_requests import OpenRequests
 from commands.ports import Context, EventStore, StoreUnavailable
 from domain.payment import PAYMENTS
-from gateways.errors import NoticeUnmatched
+from gateways.errors import GatewayBusy, NoticeUnmatched
 from gateways.notices import Delivery
 from gateways.port import Gateway
 from runtime.postgres import Pool
@@ -169,6 +169,9 @@ async def _try_again(
         return "shredded"
     except StoreUnavailable:
         raise
+    except GatewayBusy as error:
+        await notices.postpone(kept.command_id, now + error.pause)
+        return "postponed"
     except Exception:
         log.exception("notice_not_applied", event_type=kept.event_type, event_id=kept.event_id, attempts=kept.attempts)
     await notices.postpone(kept.command_id, now + backoff(kept.attempts))

@@ -66,7 +66,7 @@ async def start_payment(
     """Record the payment, open its checkout, record that. A retry goes on where a crash stopped.
 
     Answers {payment_id, checkout_session_id, checkout_url, payment_type, status}; with status `unconfirmed` and no URL
-    where the gateway's answer never came. Raises what the project, the catalogue or the gateway refuses.
+    where the gateway's answer never came. Raises what the project, the catalogue or the gateway refuses, and `GatewayBusy`.
     """
     receipt = await answered(context, store)
     if receipt is not None:

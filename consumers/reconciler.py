@@ -16,7 +16,7 @@ from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, swee
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import CommandInProgress, Context, EventStore, StoreUnavailable
 from consumers import open_changes, open_checkouts, open_disputes, open_refunds, open_subscriptions
-from gateways.errors import GatewayUnavailable
+from gateways.errors import GatewayBusy, GatewayUnavailable
 from gateways.port import Gateway
 from runtime import leadership, postgres
 from runtime.leadership import Leadership, LeadershipLost
@@ -91,6 +91,9 @@ class Reconciler:
             outcome = await resolve(kept, context, self.store, self.gateway, self.vault, self.open_requests)
         except StoreUnavailable:
             raise
+        except GatewayBusy as error:  # No outage: nothing is wrong with this one, it only has to wait.
+            await self.open_requests.postpone(kept.kind, kept.id, now + error.pause, attempts=kept.attempts)
+            return error.code
         except (GatewayUnavailable, CommandInProgress) as error:
             outcome = error.code
         except Exception:

@@ -1,6 +1,8 @@
 """How a gateway can disappoint. Adapters translate their library's errors into these at the edge."""
 
-from domain.errors import DomainError, ErrorType
+from datetime import timedelta
+
+from domain.errors import Details, DomainError, ErrorType
 
 
 class GatewayUnavailable(DomainError):
@@ -16,6 +18,22 @@ class GatewayMisconfigured(GatewayUnavailable):
 
     code = "gateway_misconfigured"
     retry_after_seconds = 60
+
+
+class GatewayBusy(GatewayUnavailable):
+    """There were too many calls: it was not asked, or did not take this one. It did nothing, and is not away."""
+
+    type: ErrorType = "rate_limited"
+    code = "gateway_busy"
+
+    def __init__(self, message: str, *, retry_after_seconds: int, details: Details | None = None) -> None:
+        super().__init__(message, details=details)
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def pause(self) -> timedelta:
+        assert self.retry_after_seconds is not None, "set with each"
+        return timedelta(seconds=self.retry_after_seconds)
 
 
 class GatewayRefused(DomainError):

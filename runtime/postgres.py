@@ -3,7 +3,7 @@
 import asyncio
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,7 @@ class Pool(AsyncConnectionPool[AsyncConnection[Any]]):
             await self.putconn(connection)  # The pool replaces what comes back closed.
         return connection
 
-    async def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
+    async def execute(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> int:
         """Run one statement on whichever connection is free. Returns how many rows it touched."""
         async with self.connection() as connection:
             return (await connection.execute(statement, values)).rowcount

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from api.state import State
 from commands.notices import Kept, apply, context_of, keep
-from gateways.errors import NoticeUnmatched
+from gateways.errors import GatewayBusy, NoticeUnmatched
 from gateways.notices import Delivery
 
 log = structlog.get_logger()
@@ -33,10 +33,10 @@ async def _apply(request: Request[State], delivery: Delivery, kept: Kept) -> Non
     context = context_of(kept, state["request_id"], datetime.now(UTC))
     try:
         outcome = await apply(
-            delivery, kept, context, state["store"], state["gateway"], state["open_requests"], state["notices"]
+            delivery, kept, context, state["store"], state["patient_gateway"], state["open_requests"], state["notices"]
         )
         log.info("notice", outcome=outcome, event_type=kept.event_type, event_id=kept.event_id)
-    except NoticeUnmatched:
+    except (NoticeUnmatched, GatewayBusy):
         log.info("notice", outcome="waits", event_type=kept.event_type, event_id=kept.event_id)
     except Exception:
         log.exception("notice_left_to_the_reconciler", event_type=kept.event_type, event_id=kept.event_id)

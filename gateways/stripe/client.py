@@ -1,12 +1,13 @@
 """Stripe as our gateway: the official SDK's asynchronous client, its answers and errors in our words."""
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import httpx
 import stripe
@@ -16,6 +17,7 @@ from stripe.params.checkout import SessionListParamsCreated
 
 from domain.subscription import Stated
 from domain.subscription.changes import Wanted
+from gateways.calls import Calls, Precedence, Unlimited
 from gateways.errors import (
     CheckoutNotOpen,
     GatewayKeyMismatch,
@@ -29,6 +31,7 @@ from gateways.errors import (
 from gateways.notices import Delivery, DisputeUpdated, Notice, RefundUpdated
 from gateways.port import Checkout, CheckoutOrder, ListedPrice, RefundOrder
 from gateways.stripe import checkout_requests, refund_requests, requests, signatures, webhooks
+from gateways.stripe.paced import PacedClient, precedence
 from gateways.stripe.refusals import in_our_words, is_missing
 from gateways.stripe.requests import API_VERSION
 from gateways.stripe.subscription_requests import ChangeCall
@@ -55,7 +58,8 @@ Result = TypeVar("Result")
 class StripeGateway:
     """`gateways.port.Gateway` over Stripe, or over what speaks like it at `api_base`.
 
-    Several webhook secrets are in force at once while one is rolled.
+    Several webhook secrets are in force at once while one is rolled. `calls` says when it is whose turn to call; without it,
+    any number may be made.
     """
 
     name = "stripe"
@@ -66,12 +70,15 @@ class StripeGateway:
         webhook_secrets: Sequence[str],
         api_base: str | None = None,
         *,
+        calls: Calls | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         stripe.enable_telemetry = False  # It would write an id into the user's home, and send it with every call.
         self._webhook_secrets = tuple(webhook_secrets)
         self._timeout_seconds = timeout_seconds
-        self._http = stripe.HTTPXClient(timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS))
+        self._precedence = Precedence.INTERACTIVE
+        timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS)
+        self._http = PacedClient(calls or Unlimited(), timeout)
         self._client = stripe.StripeClient(
             secret_key,
             stripe_version=API_VERSION,
@@ -79,6 +86,12 @@ class StripeGateway:
             max_network_retries=RETRIES,
             http_client=self._http,
         )
+
+    def in_background(self) -> Self:
+        """The same gateway with the same connections, for calls whose answer nobody waits for: others go before them."""
+        quiet = copy.copy(self)
+        quiet._precedence = Precedence.BACKGROUND
+        return quiet
 
     async def close(self) -> None:
         """Close its connections."""
@@ -298,6 +311,7 @@ class StripeGateway:
         return page
 
     async def _ask(self, call: Awaitable[T]) -> T:
+        precedence.set(self._precedence)
         with in_our_words():
             async with asyncio.timeout(self._timeout_seconds):
                 return await call

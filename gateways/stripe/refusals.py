@@ -1,5 +1,6 @@
 """The SDK's errors in our words: who did not answer, who said no, and what of their message may be shown."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +9,16 @@ import stripe
 
 from domain.errors import Details
 from gateways.errors import (
+    GatewayBusy,
     GatewayKeyMismatch,
     GatewayMisconfigured,
     GatewayRefused,
     GatewayUnavailable,
     PaymentDeclined,
 )
+from gateways.stripe.paced import retry_after
+
+BUSY_SECONDS = 2
 
 _NEVER_SHOWN = (
     (re.compile(r"[^\s'\"<>(),;:]+@[^\s'\"<>(),;:]+"), "[e-mail address]"),
@@ -42,8 +47,10 @@ def in_our_words() -> Iterator[None]:
             f"Stripe could not be reached, or the connection broke ({_network_error(error)})."
         ) from None
     except stripe.RateLimitError as error:
-        raise GatewayUnavailable(
-            "Stripe is busy with other calls, and did not take this one.", details=_details(error)
+        raise GatewayBusy(
+            "Stripe is busy with other calls, and did not take this one; ask again in a moment.",
+            retry_after_seconds=math.ceil(retry_after(error.headers or {}) or BUSY_SECONDS),
+            details=_details(error),
         ) from None
     except stripe.IdempotencyError as error:
         raise GatewayKeyMismatch(_message(error), details=_details(error)) from None

@@ -57,6 +57,7 @@ def services_of(
     return Services(
         store=store,
         gateway=gateway,
+        patient_gateway=gateway,
         vault=vault,
         open_requests=open_requests,
         notices=notices,

@@ -7,6 +7,7 @@ import pytest
 
 from api.state import Services
 from domain.payment import PaymentCanceled, PaymentInitiated, PaymentSucceeded, PaymentUnconfirmed
+from gateways.stripe import paced
 from gateways.stripe.client import StripeGateway
 from tests.api.conftest import Memory
 from tests.api.shop import PAYMENT, Shop, error_of
@@ -73,6 +74,22 @@ async def test_while_the_gateway_is_away_nothing_can_be_said_of_a_price(shop: Sh
 
     assert answer.status_code == 502
     assert error_of(answer)["type"] == "payment_gateway_error"
+
+
+async def test_where_stripe_takes_no_more_calls_a_caller_is_told_when_to_come_again(
+    shop: Shop, store: Memory, lookalike: LookAlike, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paced, "PAUSES_SECONDS", (0.01,))
+    await lookalike.control("faults", kind="rate_limit", path="/v1/checkout/sessions", times=2)
+
+    busy = await shop.pay(Idempotency_Key="order-1")
+    later = await shop.pay(Idempotency_Key="order-1")
+
+    assert (busy.status_code, busy.headers["Retry-After"]) == (429, "2")
+    assert (error_of(busy)["type"], error_of(busy)["code"]) == ("rate_limited", "gateway_busy")
+    assert (later.status_code, later.json()["status"]) == (201, "checkout_opened")
+    told = [type(event) for event in store.events if isinstance(event, PaymentInitiated | PaymentUnconfirmed)]
+    assert told == [PaymentInitiated], "nothing is unclear about it"
 
 
 async def test_a_payment_that_nobody_paid_can_be_canceled_once_and_for_all(shop: Shop, store: Memory) -> None:

@@ -1,5 +1,6 @@
 """What networks and Stripe do wrong: a page is opened once all the same, and what is unknown is called unknown."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import stripe
 
-from gateways.errors import GatewayMisconfigured, GatewayUnavailable
+from gateways.calls import CALLS, SharedCalls
+from gateways.errors import GatewayBusy, GatewayMisconfigured, GatewayUnavailable
+from gateways.stripe import paced
 from gateways.stripe.client import StripeGateway
 from gateways.stripe.refusals import shown
+from runtime import postgres
 from sandbox.addresses import free_port
 from tests.gateways.stripe.orders import new_key, opened, order
 from tests.sandbox.stripe.lookalike import API_KEY, LookAlike
@@ -73,13 +77,47 @@ async def test_a_call_is_given_up_when_its_time_is_over_and_says_that_the_outcom
         await opened(impatient_gateway, order())
 
 
-async def test_a_rate_limit_is_not_run_against_again_at_once(gateway: StripeGateway, lookalike: LookAlike) -> None:
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paced, "PAUSES_SECONDS", (0.01, 0.02, 0.04))
+
+
+async def test_a_rate_limit_is_no_outage_the_call_is_made_after_a_pause(
+    gateway: StripeGateway, lookalike: LookAlike, pauses: None
+) -> None:
+    before = await lookalike.sessions_opened()
+    await lookalike.control("faults", kind="rate_limit", path=SESSIONS, times=3)
+
+    assert (await opened(gateway, order())).url
+    assert await lookalike.sessions_opened() == before + 1
+
+
+async def test_a_rate_limit_that_stays_is_told_with_the_time_to_come_again(
+    gateway: StripeGateway, lookalike: LookAlike, pauses: None
+) -> None:
     await lookalike.control("faults", kind="rate_limit", path=SESSIONS, times=9)
 
-    with pytest.raises(GatewayUnavailable, match="busy") as caught:
+    with pytest.raises(GatewayBusy, match="busy") as caught:
         await opened(gateway, order())
-    assert caught.value.details["gateway_code"] == "rate_limit"
-    assert await calls_left(lookalike) == 8
+    assert (caught.value.details["gateway_code"], caught.value.retry_after_seconds) == ("rate_limit", 2)
+    assert await calls_left(lookalike) == 5, "four tries in all"
+
+
+async def test_two_gateways_with_one_budget_keep_within_what_stripe_takes(
+    database_url: str, lookalike: LookAlike, stripe_address: str
+) -> None:
+    """More calls at once than its own limiter takes in a second, and it has nothing to refuse."""
+    await lookalike.control("limits", per_second=60)  # Some more than the budget: a busy machine lets calls bunch.
+    async with postgres.pool(database_url, name="test", size=2) as pool:
+        gateways = [StripeGateway(API_KEY, [], stripe_address, calls=SharedCalls(pool, "stripe", 50)) for _ in range(2)]
+        refused = CALLS.labels("interactive", "rate_limited")._value.get()
+        try:
+            await asyncio.gather(*(gateway.read_price("price_ebook") for gateway in gateways for _ in range(35)))
+        finally:
+            await lookalike.control("limits", per_second=None)
+            for gateway in gateways:
+                await gateway.close()
+    assert CALLS.labels("interactive", "rate_limited")._value.get() == refused
 
 
 async def test_where_nobody_listens_the_gateway_is_unavailable() -> None:
