@@ -170,12 +170,8 @@ async def test_what_no_longer_waits_when_we_hear_of_it_is_recorded_as_it_stands(
     subscribed = await subscribe(gateway, lookalike, card_number=ALWAYS_3DS)
     await subscribed.catch_up()
     await subscribed.next_period()
-    (owed,) = (
-        await lookalike.client.v1.invoices.list_async(
-            {"subscription": subscribed.gateway_subscription_id, "status": "open"}
-        )
-    ).data
-    await lookalike.client.v1.invoices.pay_async(owed.to_dict()["latest_invoice"]["id"], {"off_session": False})
+    renewed = (await lookalike.subscription(subscribed.gateway_subscription_id)).to_dict()
+    await lookalike.client.v1.invoices.pay_async(renewed["latest_invoice"], {"off_session": False})
 
     await subscribed.service.hear(*await subscribed.deliveries("invoice.payment_action_required"))
 
