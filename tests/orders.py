@@ -17,22 +17,24 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 from hashlib import sha256
 from itertools import permutations
 from typing import Any, cast
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from commands.notices import PostgresNotices, apply, context_of, keep, sweep
+from commands.interpretation import interpret
+from commands.notices import command_id_of
 from commands.open_requests import PostgresOpenRequests
 from commands.ports import Context, Decided
 from commands.store.postgres import PostgresStore
 from domain.payment import PAYMENTS
-from domain.project import PROJECTS
+from domain.project import PROJECTS, Project
 from domain.project.registration import register
 from domain.streams import Kind, Stream
 from domain.subscription import SUBSCRIPTIONS
@@ -43,7 +45,6 @@ from gateways.port import Gateway
 from runtime import postgres
 from tests.api.reading import catch_up
 from tests.commands.payments import SHOP
-from vault.memory import MemoryVault
 
 SEED = int(os.environ.get("TILLSTREAM_TEST_SEED", "20261125"))
 AT_ONCE = 12  # copies that are told of at the same moment
@@ -85,6 +86,7 @@ class Life:
     others: Sequence[Delivery]
     gateway: Gateway
     clawback: Clawback = Clawback.REMAINING_ONLY
+    shop: Project = SHOP
 
 
 def of_types(deliveries: Iterable[Delivery], *types: str) -> list[Delivery]:
@@ -108,14 +110,15 @@ async def tell_in_every_order(life: Life, database_url: str, note: Callable[[str
                 await telling.tell(number, order)
 
         await asyncio.gather(*(tell(number, order) for number, order in enumerate(orders)))
-        await telling.sweep()
         catch_up(database_url)
         with psycopg.connect(database_url, row_factory=dict_row) as reading:
             endings = [await telling.ending(number, reading) for number in range(len(orders))]
     for order, ending in zip(orders, endings, strict=True):
+        if ending == endings[0]:
+            continue  # A text of what differs costs more than the telling.
         names = ", ".join(life.told[place].event_type for place in order)
         differs = "\n".join(_difference(endings[0], ending))
-        assert not differs, f"{life.name} ends otherwise in the order {names} (TILLSTREAM_TEST_SEED={SEED}):\n{differs}"
+        pytest.fail(f"{life.name} ends otherwise in the order {names} (TILLSTREAM_TEST_SEED={SEED}):\n{differs}")
     note("orders", f"{len(orders)} {life.name}")
     return endings[0]
 
@@ -138,7 +141,7 @@ async def _telling(life: Life, database_url: str) -> AsyncIterator["_Telling"]:
     async with postgres.pool(database_url, name="orders", size=AT_ONCE) as pool:
         store = PostgresStore(pool)
         gateway = cast(Gateway, _Copies(life.gateway))
-        yield _Telling(life, store, PostgresNotices(pool), PostgresOpenRequests(pool), gateway)
+        yield _Telling(life, store, PostgresOpenRequests(pool), gateway)
         await store.close()
 
 
@@ -148,33 +151,29 @@ class _Telling:
 
     life: Life
     store: PostgresStore
-    notices: PostgresNotices
     open_requests: PostgresOpenRequests
     gateway: Gateway
-    vault: MemoryVault = field(default_factory=MemoryVault)
 
     async def tell(self, number: int, order: Sequence[int]) -> None:
         """One copy: what stands before, then wave after wave of webhooks."""
-        names = _Names(number)
+        names = _Names(number, self.gateway)
         await self._begin(names)
         for step in self.life.before:
             if isinstance(step, Delivery):
                 await self._deliver(names, step)
             else:
                 await self._record(names, names.own(step))
-        chance = random.Random(f"{SEED}/{self.life.name}/{number}")
+        chance, waiting = random.Random(f"{SEED}/{self.life.name}/{number}"), list[Delivery]()
         for wave in waves([self.life.told[place] for place in order], self.life.others, chance):
-            await asyncio.gather(*(self._deliver(names, delivery) for delivery in wave))
+            heard = await asyncio.gather(*(self._deliver(names, delivery) for delivery in wave))
+            waiting += [delivery for delivery, applied in zip(wave, heard, strict=True) if not applied]
+        await self._sweep(names, waiting)
 
-    async def sweep(self) -> None:
-        """Try again what waited for something else, until nothing comes of it any more."""
-        moment = datetime.now(UTC)
-        outcomes: Mapping[str, int] = {"applied": 1}
-        while "applied" in outcomes:
-            moment += timedelta(hours=2)
-            outcomes = await sweep(
-                self.gateway, moment, self.store, self.vault, self.open_requests, self.notices, limit=100_000
-            )
+    async def _sweep(self, names: "_Names", waiting: Sequence[Delivery]) -> None:
+        """Try again what waited for something else, until nothing comes of it any more. Which rows it waits in is no matter."""
+        left = [delivery for delivery in waiting if not await self._deliver(names, delivery)]
+        if len(left) < len(waiting):
+            await self._sweep(names, left)
 
     async def ending(self, number: int, reading: Reading) -> Mapping[str, Any]:
         """How a copy stands in the store and in the read models, with the life's own ids and nothing of the telling."""
@@ -193,7 +192,7 @@ class _Telling:
             name=SHOP.name,
             domain=SHOP.domain,
             default_currency=SHOP.default_currency,
-            products=list(SHOP.products.values()),
+            products=list(self.life.shop.products.values()),
             payment_types=None,
             features=None,
             clawback=self.life.clawback,
@@ -204,16 +203,21 @@ class _Telling:
         stream = PAYMENTS.at(fact.payment_id)
         await self.store.record(names.context(), [stream], lambda _: Decided([stream.facts(fact)], {}))
 
-    async def _deliver(self, names: "_Names", delivery: Delivery) -> None:
-        """As the route for webhooks does it, but for signature and HTTP."""
-        own = self.gateway.reread(names.own(delivery.body))
-        now = datetime.now(UTC)
-        kept = await keep(own, self.gateway.name, now, self.store, self.vault, self.notices)
-        context = context_of(kept, f"req_{uuid.uuid4().hex}", now)
+    async def _deliver(self, names: "_Names", delivery: Delivery) -> bool:
+        """Apply a webhook, as the route for them does once it is kept. False where it must wait for something else."""
+        own = names.delivery(delivery)
+        context = dataclasses.replace(
+            names.context(),
+            command_id=command_id_of(self.gateway.name, own),
+            fingerprint=sha256(own.event_id.encode()).digest(),
+            project_id="",
+            actor="gateway:stripe",
+        )
         try:
-            await apply(own, kept, context, self.store, self.gateway, self.open_requests, self.notices)
+            await interpret(own.notice, context, self.store, self.gateway, self.open_requests)
         except NoticeUnmatched:
-            return  # It waits until the sweep.
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -221,10 +225,19 @@ class _Names:
     """One copy's own ids for all that the life names."""
 
     number: int
+    gateway: Gateway | None = None
+    read: dict[str, Delivery] = field(default_factory=dict)  # by the life's own id of the event
 
     @property
     def project_id(self) -> str:
         return f"{SHOP.project_id}Copy{self.number}"
+
+    def delivery(self, told: Delivery) -> Delivery:
+        """The copy's own, read anew, but once: it comes several times."""
+        assert self.gateway is not None, "whoever has nothing delivered reads nothing"
+        if told.event_id not in self.read:
+            self.read[told.event_id] = self.gateway.reread(self.own(told.body))
+        return self.read[told.event_id]
 
     def own(self, value: Any) -> Any:
         """The same with this copy's ids, whatever it is made of."""
