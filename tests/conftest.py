@@ -1,15 +1,17 @@
 """Fixtures that every test can ask for: real databases and real topics."""
 
-import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
-from tests.servers import OwnServers, Servers, ServersElsewhere, fresh_database, serve
+from tests.servers import OwnServers, Servers, ServersElsewhere, fresh_database, fresh_prefix, serve
 
 pytest_plugins = ["tests.lookalike"]
+
+TESTS = Path(__file__).parent
+LONGEST = ("whole", "crash", "docs", "consumers", "commands/publisher", "projections")  # They start processes and wait.
 
 OWN = pytest.StashKey[OwnServers]()
 
@@ -17,6 +19,12 @@ OWN = pytest.StashKey[OwnServers]()
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.stash[OWN] = OwnServers()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that workers do not wait for each other at the end."""
+    first = [TESTS / folder for folder in LONGEST]
+    items.sort(key=lambda item: next((n for n, folder in enumerate(first) if folder in item.path.parents), len(first)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -75,9 +83,5 @@ def kafka_bootstrap(servers: Servers) -> str:
 @pytest.fixture
 def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
     """A prefix for topics that no other test uses; topics of that name are deleted afterwards."""
-    prefix = f"test-{uuid.uuid4().hex[:12]}."
-    yield prefix
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    made = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(prefix)]
-    for deletion in admin.delete_topics(made).values() if made else ():
-        deletion.result()
+    with fresh_prefix(kafka_bootstrap) as prefix:
+        yield prefix

@@ -18,6 +18,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import psycopg
+from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 import migrations
@@ -97,6 +98,17 @@ def fresh_database(template: str) -> Iterator[str]:
     """A copy of the template database, dropped at the end together with whatever is still connected to it."""
     with _database(template, f"TEMPLATE {_name_of(template)}") as url:
         yield url
+
+
+@contextmanager
+def fresh_prefix(kafka_bootstrap: str) -> Iterator[str]:
+    """A prefix for topics that nobody else uses. What was made under it is deleted at the end."""
+    prefix = f"test-{uuid.uuid4().hex[:12]}."
+    yield prefix
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    made = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(prefix)]
+    for deletion in admin.delete_topics(made).values() if made else ():
+        deletion.result()
 
 
 def _answer(servers: Servers, connection: "Connection[str | Exception, str]") -> None:

@@ -15,7 +15,10 @@ from projections.read_model import ReadModel
 from runtime import postgres
 from runtime.postgres import Pool
 from schemas.envelope import Recorded
-from tests.projections.stage import Stage, set_stage
+from tests.projecting import environment
+from tests.projections.stage import FACTS, Stage, show, stage_at
+from tests.published import make_topics, send
+from tests.servers import fresh_database, fresh_prefix
 
 Apply = Callable[[ReadModel, Sequence[Recorded]], None]
 Rows = Callable[[str], Sequence[dict[str, Any]]]
@@ -56,16 +59,58 @@ def rows(connection: Connection[Any]) -> Rows:
     return rows
 
 
-@pytest.fixture
-def stage(database_url: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Stage:
-    """A log in Kafka and in the store, shown in a live generation of `payments`."""
-    return set_stage(database_url, kafka_bootstrap, topic_prefix, tmp_path)
+@pytest.fixture(scope="session")
+def facts_in_kafka(kafka_bootstrap: str) -> Iterator[str]:
+    """The prefix of topics that hold FACTS, for all who only read them."""
+    with fresh_prefix(kafka_bootstrap) as prefix:
+        make_topics(kafka_bootstrap, prefix)
+        send(kafka_bootstrap, prefix, FACTS)
+        yield prefix
+
+
+@pytest.fixture(scope="session")
+def shown_database(
+    migrated_template: str, kafka_bootstrap: str, facts_in_kafka: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database with FACTS in the store and in a live generation of `payments`, only ever copied."""
+    with fresh_database(migrated_template) as url:
+        show(environment(url, kafka_bootstrap, facts_in_kafka), tmp_path_factory.mktemp("shown"), "payments")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def wholly_shown_database(
+    migrated_template: str, kafka_bootstrap: str, facts_in_kafka: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The same with live generations of every read model."""
+    with fresh_database(migrated_template) as url:
+        show(environment(url, kafka_bootstrap, facts_in_kafka), tmp_path_factory.mktemp("shown"), "--all")
+        yield url
 
 
 @pytest.fixture
-def whole_stage(database_url: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Stage:
+def stage(shown_database: str, facts_in_kafka: str, kafka_bootstrap: str, tmp_path: Path) -> Iterator[Stage]:
+    """A log in Kafka and in the store, shown in a live generation of `payments`. Its topics are shared: read them only."""
+    with fresh_database(shown_database) as url:
+        yield stage_at(url, kafka_bootstrap, facts_in_kafka, tmp_path)
+
+
+@pytest.fixture
+def whole_stage(
+    wholly_shown_database: str, facts_in_kafka: str, kafka_bootstrap: str, tmp_path: Path
+) -> Iterator[Stage]:
     """The same, shown in live generations of every read model."""
-    return set_stage(database_url, kafka_bootstrap, topic_prefix, tmp_path, "--all")
+    with fresh_database(wholly_shown_database) as url:
+        yield stage_at(url, kafka_bootstrap, facts_in_kafka, tmp_path)
+
+
+@pytest.fixture
+def growing_stage(shown_database: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[Stage]:
+    """The same as `stage`, with topics of the test's own, to which it may send."""
+    make_topics(kafka_bootstrap, topic_prefix)
+    send(kafka_bootstrap, topic_prefix, FACTS)
+    with fresh_database(shown_database) as url:
+        yield stage_at(url, kafka_bootstrap, topic_prefix, tmp_path)
 
 
 @pytest.fixture

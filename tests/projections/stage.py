@@ -53,9 +53,19 @@ def set_stage(
     database_url: str, kafka_bootstrap: str, topic_prefix: str, folder: Path, read_models: str = "payments"
 ) -> Stage:
     make_topics(kafka_bootstrap, topic_prefix)
-    put_in_store(database_url, FACTS)
     send(kafka_bootstrap, topic_prefix, FACTS)
-    env = {**environment(database_url, kafka_bootstrap, topic_prefix), "TILLSTREAM_STARTUP_SECONDS": "2"}
+    show(environment(database_url, kafka_bootstrap, topic_prefix), folder, read_models)
+    return stage_at(database_url, kafka_bootstrap, topic_prefix, folder)
+
+
+def show(env: Mapping[str, str], folder: Path, read_models: str) -> None:
+    """Put FACTS, which are in Kafka, into an empty store, and fold them into first generations."""
+    put_in_store(env["DATABASE_URL"], FACTS)
     first = replay(env, folder / "first", read_models, "--source", "store")
     assert first.status == 0, first.said
+
+
+def stage_at(database_url: str, kafka_bootstrap: str, topic_prefix: str, folder: Path) -> Stage:
+    """A stage that is set there already."""
+    env = {**environment(database_url, kafka_bootstrap, topic_prefix), "TILLSTREAM_STARTUP_SECONDS": "2"}
     return Stage(env, folder, ask(database_url, _LIVE))

@@ -104,30 +104,30 @@ KEY, VALUE = FACTS[-2].stream.encode(), FACTS[-2].value
     ids=["no headers", "foreign", "unknown schema", "cut off"],
 )
 def test_a_record_that_cannot_be_read_ends_it_with_its_sentence(
-    stage: Stage, key: bytes, value: bytes, headers: Any, sentence: str
+    growing_stage: Stage, key: bytes, value: bytes, headers: Any, sentence: str
 ) -> None:
-    append_and_count_as_seen(stage, key, value, headers)
+    append_and_count_as_seen(growing_stage, key, value, headers)
 
-    done = stage.replay()
+    done = growing_stage.replay()
 
     assert done.status == 1
     assert sentence in done.stderr
     assert "The live read models are as they were" in done.stderr
-    assert stage.is_untouched()
+    assert growing_stage.is_untouched()
 
 
-def test_a_place_that_the_topic_does_not_hold_is_named(stage: Stage) -> None:
+def test_a_place_that_the_topic_does_not_hold_is_named(growing_stage: Stage) -> None:
     """As after a topic was deleted and made anew: the half-built generation stands where it does not reach."""
-    append_and_count_as_seen(stage, b"hello", b"world", [])
-    assert stage.replay().status == 1
-    stage.run("UPDATE read.checkpoints SET next_offset = generation * -1000000 + 3000000 WHERE partition = 0")
+    append_and_count_as_seen(growing_stage, b"hello", b"world", [])
+    assert growing_stage.replay().status == 1
+    growing_stage.run("UPDATE read.checkpoints SET next_offset = generation * -1000000 + 3000000 WHERE partition = 0")
 
-    done = stage.replay()
+    done = growing_stage.replay()
 
     assert done.status == 1
     assert "payments holds no offset 1000000 in partition 0" in done.stderr
     assert "python -m projections replay --all --source store" in done.stderr
-    assert stage.is_untouched()
+    assert growing_stage.is_untouched()
 
 
 # What breaks in the middle.
