@@ -18,7 +18,7 @@ import pytest
 from sandbox.platform import Platform
 from tests.whole.shop import Shop, eventually
 
-PAYMENTS = int(os.environ.get("TILLSTREAM_TEST_PAYMENTS", "400"))  # 2,000 take two minutes
+PAYMENTS = int(os.environ.get("TILLSTREAM_TEST_PAYMENTS", "200"))  # 2,000 take two minutes
 CALLERS = 8
 
 
