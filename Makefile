@@ -28,7 +28,7 @@ demo: install ## Take one payment through the running parts, print what happened
 
 test: install ## Run every test on real Postgres and real Kafka
 	@rm -f .coverage .coverage.*
-	$(RUN) -m pytest -n 2 --dist worksteal --cov --cov-report=
+	$(RUN) -m pytest -n 3 --dist worksteal --cov --cov-report=
 	@$(VENV)/bin/coverage report --include='domain/*,commands/*' --fail-under=95
 
 check: install ## Format, lint, types, import rules, contracts: the same list as in CI and before a commit
