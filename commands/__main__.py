@@ -1,4 +1,4 @@
-"""`python -m commands publisher|verify`: the write side's processes and tools, each with the one function that builds it."""
+"""`python -m commands publisher|verify|republish`: the write side's processes and tools, each with its builder function."""
 
 import os
 from collections.abc import Iterator
@@ -12,17 +12,33 @@ from psycopg import Connection
 from rich.console import Console
 
 from commands.publisher.publisher import Publisher
+from commands.publisher.republishing import (
+    AnotherRepublishes,
+    BegunElsewhere,
+    OnlyInKafka,
+    PastTheEnd,
+    PrefixIsLive,
+    Republishing,
+    TopicsInUse,
+)
 from commands.publisher.sending import DeliveryFailed
 from commands.publisher.tails import AnotherHistory, StoreOlderThanKafka
-from commands.settings import KafkaSettings, PublisherSettings, StoreAndKafkaSettings, StoreSettings
-from eventlog import checkpoints, numbered, topics, verification
+from commands.settings import (
+    KafkaSettings,
+    PublisherSettings,
+    RepublishSettings,
+    StoreAndKafkaSettings,
+    StoreSettings,
+)
+from eventlog import checkpoints, numbered, publications, topics, verification
 from eventlog.checkpoints import CheckpointInvalid, KeysUnreadable
 from eventlog.in_order import InOrder
 from eventlog.kafka import LogInterrupted, PlaceGone
 from eventlog.topics import TopicsMissing, TopicsUnfit
-from eventlog.verification import Checks, Outcome
+from eventlog.verification import BEGINNING, Checks, Outcome
 from runtime import kafka, logs, metrics, postgres, process
 from runtime.kafka import KafkaUnreachable
+from runtime.leadership import LeadershipLost
 from runtime.metrics import MetricsPortTaken
 from runtime.postgres import PostgresUnreachable
 from runtime.process import Stop
@@ -33,7 +49,8 @@ from schemas.names import TOPICS
 
 _CANNOT_BE_DONE = (
     *(SettingsInvalid, PostgresUnreachable, KafkaUnreachable, TopicsMissing, TopicsUnfit, LogInterrupted, PlaceGone),
-    *(CheckpointInvalid, KeysUnreadable),
+    *(CheckpointInvalid, KeysUnreadable, ForeignRecord, AnotherHistory, StoreOlderThanKafka, DeliveryFailed),
+    *(AnotherRepublishes, BegunElsewhere, OnlyInKafka, PastTheEnd, PrefixIsLive, TopicsInUse, LeadershipLost),
 )
 
 Source = Literal["store", "kafka", "both"]
@@ -82,20 +99,31 @@ def verify(
             help="The public keys of signed checkpoints, as served at /checkpoints/keys.  [default: those in the store]",
         ),
     ] = None,
+    first: Annotated[
+        int,
+        typer.Option(
+            "--from",
+            min=1,
+            metavar="POSITION",
+            help="With --source kafka: where its topics begin, if they were republished from there on.",
+        ),
+    ] = 1,
 ) -> None:
     """Walk along the hash chain of the store, of Kafka, or of both side by side, and name the first position that is wrong.
 
     Kafka is held against the signed checkpoints too. Status 0: everything is whole. 1: it is not, or it could not be
     walked to the end.
     """
+    if first != 1 and source != "kafka":
+        raise typer.BadParameter("The store is walked from its beginning: --from needs --source kafka.")
     console = Console()
     with _sentences_for_errors(), Screen(console) as screen:
-        outcome = _verify(source, keys, screen)
+        outcome = _verify(source, keys, first, screen)
     console.print(_verdict(source, outcome), markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if outcome.finding is None else 1)
 
 
-def _verify(source: Source, keys: Path | None, screen: Screen) -> Outcome:
+def _verify(source: Source, keys: Path | None, first: int, screen: Screen) -> Outcome:
     with ExitStack() as ends:
         if source == "store":
             store = _open_store(read(StoreSettings, os.environ), ends)
@@ -103,10 +131,43 @@ def _verify(source: Source, keys: Path | None, screen: Screen) -> Outcome:
         if source == "kafka":
             settings = read(KafkaSettings, os.environ)
             events = _open_kafka(settings, ends)
-            return verification.walk_kafka(events, screen.progress, _checks(settings, keys, None, screen))
+            return verification.walk_kafka(events, screen.progress, _checks(settings, keys, None, screen), first)
         both = read(StoreAndKafkaSettings, os.environ)
         store, events = _open_store(both, ends), _open_kafka(both, ends)
-        return verification.walk_both(store, events, screen.progress, _checks(both, keys, store, screen))
+        return _verify_both(store, events, _checks(both, keys, store, screen), screen)
+
+
+def _verify_both(store: Connection[Any], events: InOrder, checks: Checks, screen: Screen) -> Outcome:
+    """Side by side; the store alone as far as it reaches back before what these topics begin with."""
+    begin = publications.reach(store, events.prefix).first - 1
+    before = verification.walk_store(store, screen.progress, begin) if begin else Outcome(BEGINNING, None)
+    if before.finding is not None:
+        return before
+    return verification.walk_both(store, events, screen.progress, checks, before.whole_up_to)
+
+
+@app.command()
+def republish(
+    first: Annotated[int, typer.Option("--from", min=1, metavar="POSITION", help="The first fact to send; 1 for all.")],
+) -> None:
+    """Send the facts again to topics under a new KAFKA_TOPIC_PREFIX, which may have another number of partitions.
+
+    What the publisher does is not disturbed. One that was killed goes on where it ended when it is run again. Status 0:
+    everything up to the log's end is there. `docs/republishing.md` says how the service and its readers move there.
+    """
+    console = Console()
+    with _sentences_for_errors(), Screen(console) as screen, ExitStack() as ends:
+        settings = read(RepublishSettings, os.environ)
+        kafka.wait_until_ready(settings.bootstrap_servers)
+        store = _open_store(settings, ends)
+        done = Republishing(store, settings, screen.progress).run(first)
+    console.print(
+        f"Positions {done.first:,} to {done.last:,} are in the topics {done.prefix}… now. What follows is sent by the"
+        f" publisher, once it is started with KAFKA_TOPIC_PREFIX={done.prefix}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _checks(settings: KafkaSettings, file: Path | None, store: Connection[Any] | None, screen: Screen) -> Checks:

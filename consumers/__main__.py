@@ -22,6 +22,7 @@ from eventlog.kafka import PlaceGone, open_log
 from eventlog.topics import TopicsMissing, TopicsUnfit
 from projections import folding
 from projections.catalog import READ_MODELS
+from projections.followed import OtherTopics
 from projections.isolation import ReadModelBroken
 from runtime import kafka, logs, metrics, postgres, process
 from runtime.kafka import KafkaUnreachable
@@ -55,7 +56,7 @@ def projector() -> None:
     process.run(
         _projector,
         *(SettingsInvalid, PostgresUnreachable, KafkaUnreachable, MetricsPortTaken),
-        *(TopicsMissing, TopicsUnfit, PlaceGone, ForeignRecord, SchemaUnknown, ReadModelBroken),
+        *(TopicsMissing, TopicsUnfit, OtherTopics, PlaceGone, ForeignRecord, SchemaUnknown, ReadModelBroken),
     )
 
 

@@ -12,7 +12,7 @@ from consumers.lag import Lag
 from consumers.standstills import Standstills
 from eventlog.kafka import KafkaLog, LogInterrupted
 from eventlog.log import Batch, Source
-from projections import checkpoints, folding, generations
+from projections import checkpoints, folding, followed, generations
 from projections.checkpoints import Checkpoints, CheckpointsMoved
 from projections.read_model import ReadModel
 from runtime import postgres
@@ -50,7 +50,7 @@ class Projector:
         self._pause = _FIRST_PAUSE_SECONDS
 
     def run(self) -> None:
-        """Raises `SchemaUnknown`, `ForeignRecord`, `PlaceGone` and `ReadModelBroken`, which no waiting helps against."""
+        """Raises `SchemaUnknown`, `ForeignRecord`, `PlaceGone`, `OtherTopics`, `ReadModelBroken`: no waiting helps there."""
         try:
             while not self._stop:
                 try:
@@ -102,6 +102,7 @@ class Projector:
         kept = generations.load(connection, self._models, "live", "following")
         self._give_up(connection)
         self._held = checkpoints.claim(connection, kept, sources)
+        followed.agree(connection, self._events.identities())
         log.info("projecting", partitions=len(sources), generations=[generation.schema for generation in kept])
         return checkpoints.lowest(self._held)
 

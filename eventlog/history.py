@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from eventlog.log import Source
 from runtime.postgres import Pool
 from schemas import chain, codec
 from schemas.envelope import Recorded
@@ -74,12 +73,12 @@ class History:
         row = self._connection.execute(_HEAD).fetchone()
         return row[0] if row else 0
 
-    def source_of(self, stream: str) -> Source | None:
-        """The topic and partition of a stream's facts; None where nothing of it is numbered."""
+    def topic_of(self, stream: str) -> str | None:
+        """The topic of a stream's facts; None where nothing of it is numbered."""
         row = self._connection.execute(
-            "SELECT topic, partition FROM store.positions WHERE stream = %s ORDER BY version LIMIT 1", [stream]
+            "SELECT topic FROM store.positions WHERE stream = %s ORDER BY version LIMIT 1", [stream]
         ).fetchone()
-        return Source(*row) if row else None
+        return row[0] if row else None
 
     def facts(self, stream: str, after: int, up_to: int) -> Sequence[Recorded]:
         """A page of a stream's facts after a version, as far as they were numbered up to a position; empty at its end."""

@@ -58,7 +58,7 @@ class InOrder:
         topics = list(topics)
         self._log = KafkaLog(self._consumer, topics, prefix, outage)
         self._logical = {full_name(prefix, topic): topic for topic in topics}
-        self._prefix = prefix
+        self.prefix = prefix
         self._next = 1
         self._ends: Mapping[Source, int] = {}
         self._offsets: dict[Source, int] = {}  # Where each source goes on.
@@ -192,7 +192,7 @@ class InOrder:
             self._paused -= open
 
     def _place(self, source: Source) -> TopicPartition:
-        return TopicPartition(full_name(self._prefix, source.topic), source.partition)
+        return TopicPartition(full_name(self.prefix, source.topic), source.partition)
 
 
 def _check(message: Message) -> None:

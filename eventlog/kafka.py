@@ -1,5 +1,6 @@
 """The log as Kafka holds it: read from places of one's own, or from those that a consumer group hands out."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -7,9 +8,11 @@ from typing import Any, cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from eventlog import topics as broker_topics
 from eventlog.log import Batch, Source
-from eventlog.topics import full_name
+from eventlog.topics import TopicIdentity, full_name
 from runtime import kafka
 from schemas import cloudevents
 from schemas.cloudevents import ForeignRecord
@@ -61,7 +64,7 @@ def open_log(bootstrap_servers: str, topics: Iterable[str], *, prefix: str, grou
     """A log with a consumer of its own. The group matters to those who `join` only."""
     outage = Outage()
     consumer = kafka.consumer(bootstrap_servers, group_id=group_id, error_cb=outage.heard, **_CONSUMER)
-    return KafkaLog(consumer, topics, prefix, outage)
+    return KafkaLog(consumer, topics, prefix, outage, kafka.admin(bootstrap_servers))
 
 
 class Outage:
@@ -86,8 +89,11 @@ class Outage:
 class KafkaLog:
     """The Log port over a consumer, which it owns. Sources are named by their logical topics, without the prefix."""
 
-    def __init__(self, consumer: Consumer, topics: Iterable[str], prefix: str, outage: Outage) -> None:
+    def __init__(
+        self, consumer: Consumer, topics: Iterable[str], prefix: str, outage: Outage, admin: AdminClient | None = None
+    ) -> None:
         self._consumer = consumer
+        self._admin = admin
         self._outage = outage
         self._logical = {full_name(prefix, topic): topic for topic in topics}
         self._prefix = prefix
@@ -106,6 +112,42 @@ class KafkaLog:
                 for partition in self._partitions(topic)
             ]
         return self._sources
+
+    def partitions(self) -> Mapping[str, int]:
+        """How many partitions each topic has."""
+        return Counter(source.topic for source in self.sources())
+
+    def identities(self) -> Mapping[str, TopicIdentity]:
+        """Which topics these are, by their logical names. For logs of `open_log`. Raises `LogInterrupted`."""
+        assert self._admin is not None, "`open_log` gives one"
+        try:
+            found = broker_topics.identities(self._admin, list(self._logical))
+        except KafkaException as error:
+            raise LogInterrupted(_sentence(error.args[0])) from error
+        return {self._logical[name]: identity for name, identity in found.items()}
+
+    def places_after(self, position: int) -> Mapping[Source, int]:
+        """For each source the offset of its first fact above a position, looked for by halves; its end where there is none."""
+        low, high = dict.fromkeys(self.sources(), 0), dict(self.ends())
+        while middle := {source: (low[source] + high[source]) // 2 for source in low if low[source] < high[source]}:
+            for source, fact in self.facts_at(middle).items():
+                if fact.position > position:
+                    high[source] = middle[source]
+                else:
+                    low[source] = middle[source] + 1
+        return low
+
+    def facts_at(self, places: Mapping[Source, int]) -> Mapping[Source, Recorded]:
+        """The facts at these offsets, which there must be. Reading goes on behind them. Raises `LogInterrupted`."""
+        self.seek(places)
+        found: dict[Source, Recorded] = {}
+        while len(found) < len(places):
+            batches = self.read(1, _ANSWER_WITHIN_SECONDS)
+            if not batches:
+                raise LogInterrupted(f"Nothing came from Kafka for {_ANSWER_WITHIN_SECONDS:g} seconds.")
+            for batch in batches:
+                found.setdefault(batch.source, batch.facts[0])
+        return found
 
     def ends(self) -> Mapping[Source, int]:
         return self._offsets(_LATEST)

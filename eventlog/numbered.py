@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg import Connection, Cursor
 from psycopg.types.string import ByteaBinaryLoader
 
+from eventlog.topics import partition_of
 from schemas import times
 from schemas.chain import GENESIS
 from schemas.envelope import Written
@@ -16,6 +17,8 @@ from schemas.envelope import Written
 _READ = files(__package__).joinpath("numbered.sql").read_bytes()
 
 Row = tuple[Any, ...]
+
+UNPLACED = -1
 
 
 class Numbered(NamedTuple):
@@ -26,7 +29,7 @@ class Numbered(NamedTuple):
     value: bytes
     previous_hash: bytes
     hash: bytes
-    partition: int
+    partition: int  # UNPLACED where nobody asked.
 
     @property
     def topic(self) -> str:
@@ -74,8 +77,8 @@ def envelope_of(row: Row) -> tuple[Written, bytes]:
     return Written._make(row[:9]), row[9]
 
 
-def read(connection: Connection[Any], after: int, limit: int) -> Sequence[Numbered]:
-    """Up to `limit` facts of the store after a position, in order.
+def read(connection: Connection[Any], after: int, limit: int, partitions: int | None = None) -> Sequence[Numbered]:
+    """Up to `limit` facts of the store after a position, in order, placed in topics with so many partitions each.
 
     `previous_hash` is that of the fact at the position before, and empty where the store has none there.
     """
@@ -87,6 +90,8 @@ def read(connection: Connection[Any], after: int, limit: int) -> Sequence[Number
     facts = []
     for row in found[:limit]:
         before = hash if row[10] == position + 1 else b""
-        position, hash, partition = row[10:]
-        facts.append(Numbered(position, *envelope_of(row), before, hash, partition))
+        position, hash = row[10:]
+        written, value = envelope_of(row)
+        partition = UNPLACED if partitions is None else partition_of(written.stream, partitions)
+        facts.append(Numbered(position, written, value, before, hash, partition))
     return facts

@@ -10,15 +10,20 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from eventlog.log import Batch, Source
+from eventlog.topics import partition_of
 from schemas import chain, codec
 from schemas.envelope import Recorded
 
 STORE = Source("store", 0)
 
 _READ = Path(__file__).with_suffix(".read.sql").read_bytes()
-_COMPLETE = Path(__file__).with_suffix(".complete.sql").read_bytes()
+_NUMBERED = b"""
+    SELECT position, topic, stream FROM store.positions
+     WHERE position > %s AND topic = ANY (%s) ORDER BY position LIMIT %s
+"""
 
 _POLL_SECONDS = 0.05
+_AT_ONCE = 10_000
 
 
 class StoreLog:
@@ -47,19 +52,20 @@ class StoreLog:
         self._position = facts[-1].position
         return [Batch(STORE, self._position, facts)]
 
-    def complete_up_to(self, topics: Collection[str], seen: Mapping[Source, int]) -> int:
-        """The position up to which a reader of these topics misses nothing, who has seen each source up to its position."""
-        sources = list(seen)
-        parameters = {
-            "topics": sorted(topics),
-            "topic": [source.topic for source in sources],
-            "partition": [source.partition for source in sources],
-            "last_position": [seen[source] for source in sources],
-        }
-        row = self._connection.execute(_COMPLETE, parameters).fetchone()
-        assert row is not None, "an aggregate always gives a row"
-        position: int = row[0]
-        return position
+    def complete_up_to(self, topics: Collection[str], seen: Mapping[Source, int], partitions: Mapping[str, int]) -> int:
+        """The position up to which a reader of these topics misses nothing, who has seen each source up to its position.
+
+        `partitions` says how many each topic has. In memory is a page at a time.
+        """
+        (end,) = self.ends().values()
+        sources = [Source(topic, number) for topic in topics for number in range(partitions[topic])]
+        after = min((seen.get(source, 0) for source in sources), default=end)
+        while page := self._connection.execute(_NUMBERED, [after, sorted(topics), _AT_ONCE]).fetchall():
+            for position, topic, stream in page:
+                if position > seen.get(Source(topic, partition_of(stream.encode(), partitions[topic])), 0):
+                    return int(position) - 1
+            after = page[-1][0]
+        return end
 
     def numbered_at(self, position: int) -> datetime:
         """When the fact at this position got it, by the clock of Postgres. LookupError where there is none."""
@@ -70,6 +76,13 @@ class StoreLog:
             raise LookupError(f"The store has no position {position}.")
         moment: datetime = row[0]
         return moment
+
+    def hash_at(self, position: int) -> bytes | None:
+        """The hash of the fact at this position; None where there is none."""
+        row = self._connection.execute(
+            "SELECT hash FROM store.positions WHERE position = %s", [position], binary=True
+        ).fetchone()
+        return row[0] if row else None
 
     def _page(self, limit: int) -> Sequence[Recorded]:
         """The next facts. The row before them comes along for its hash."""

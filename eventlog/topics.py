@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, murmur2
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, murmur2
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # Documented, yet not exported by its stubs.
     AdminClient,
     ConfigResource,
@@ -50,6 +50,14 @@ class TopicsUnfit(Exception):
         super().__init__("Topics are not as they must be:\n" + "\n".join(f"  {line}" for line in differences))
 
 
+class TopicIdentity(NamedTuple):
+    """Which topic it is. The broker gives an `id` of its own to each that it makes, also to one of an old one's name."""
+
+    name: str
+    id: str
+    partitions: int
+
+
 def full_name(prefix: str, topic: str) -> str:
     """The broker's name of a logical topic: `tillstream.payments`."""
     return prefix + topic
@@ -81,6 +89,15 @@ def check(admin: AdminClient, settings: TopicSettings, timeout_seconds: float = 
     Raises `TopicsMissing` or `TopicsUnfit`.
     """
     _check(admin, _log(settings), timeout_seconds)
+
+
+def identities(admin: AdminClient, names: Sequence[str]) -> Mapping[str, TopicIdentity]:
+    """Which topics these are, by their names. Raises `KafkaException` where one is missing or the broker is away."""
+    answers = admin.describe_topics(TopicCollection(list(names)), request_timeout=_TIMEOUT_SECONDS)
+    found = {name: answer.result(_TIMEOUT_SECONDS) for name, answer in answers.items()}
+    return {
+        name: TopicIdentity(name, str(topic.topic_id), len(topic.partitions)) for name, topic in sorted(found.items())
+    }
 
 
 class _Wanted(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
-from eventlog import numbered
+from eventlog import numbered, publications
 from eventlog.checkpoints import Checkpoint, Tally
 from eventlog.in_order import InOrder
 from eventlog.log import Source
@@ -24,7 +24,7 @@ _LATECOMERS_SECONDS = 5.0  # For a position that Kafka lacks where it ends, whil
 
 
 class Mark(NamedTuple):
-    """A place in the chain: a position and its hash."""
+    """A place in the chain: a position and its hash; no bytes where the fact behind it is trusted to name it."""
 
     position: int
     hash: bytes
@@ -63,11 +63,12 @@ class Chain:
                 mark = self._leaps.get(mark.position, mark)
             if fact.position != mark.position + 1:
                 return self.lacks(mark.position + 1, f"position {fact.position} follows {mark.position} there")
-            hash = link(mark.hash, position=fact.position, written=fact.written, value=fact.value)
+            before = mark.hash or fact.previous_hash
+            hash = link(before, position=fact.position, written=fact.written, value=fact.value)
             if hash != fact.hash:
                 return self._unfit(fact, f"it has the hash {_short(fact.hash)}, and what it says makes {_short(hash)}")
-            if fact.previous_hash and fact.previous_hash != mark.hash:
-                named, found = _short(fact.previous_hash), _short(mark.hash)
+            if fact.previous_hash and fact.previous_hash != before:
+                named, found = _short(fact.previous_hash), _short(before)
                 return self._unfit(fact, f"it names {named} as the hash before it, and that is {found}")
             self.mark = Mark(fact.position, hash)
         return None
@@ -95,11 +96,9 @@ class StoreWalk:
 
     def end(self) -> int:
         """The highest position; 0 where there is none."""
-        return self._number("SELECT coalesce(max(position), 0) FROM store.positions")
-
-    def published(self) -> int:
-        """The position up to which Kafka has acknowledged everything."""
-        return self._number("SELECT published FROM store.publisher")
+        row = self._connection.execute("SELECT coalesce(max(position), 0) FROM store.positions").fetchone()
+        assert row is not None, "an aggregate always gives a row"
+        return int(row[0])
 
     def hashes(self, positions: Iterable[int]) -> Mapping[int, bytes]:
         """The hashes at these positions, where there are any."""
@@ -107,11 +106,6 @@ class StoreWalk:
             "SELECT position, hash FROM store.positions WHERE position = ANY (%s)", (list(positions),), binary=True
         )
         return dict(found.fetchall())
-
-    def _number(self, query: str) -> int:
-        row = self._connection.execute(query.encode()).fetchone()
-        assert row is not None, "an aggregate, or the one row that the migrations insert"
-        return int(row[0])
 
 
 class KafkaWalk:
@@ -220,23 +214,24 @@ class Checks:
         return None
 
 
-def walk_store(connection: Connection[Any], told: Told) -> Outcome:
-    """The whole chain of the store."""
+def walk_store(connection: Connection[Any], told: Told, up_to: int | None = None) -> Outcome:
+    """The whole chain of the store, or its beginning."""
     store = StoreWalk(connection)
-    end = store.end()
+    end = store.end() if up_to is None else up_to
     while True:
-        facts, finding = store.page()
+        facts, finding = store.page(up_to)
         last, hash = store.chain.mark
-        if not facts and store.published() > last:
+        published = publications.furthest(connection) if up_to is None else up_to
+        if not facts and published > last:
             finding = store.chain.lacks(last + 1, f"it ends at {last}, and Kafka has acknowledged more than that")
         told("the store", last, max(end, last))
         if finding or not facts:
             return Outcome(Mark(last, hash), finding)
 
 
-def walk_kafka(events: InOrder, told: Told, checks: Checks) -> Outcome:
-    """The whole chain of Kafka."""
-    kafka = KafkaWalk(events)
+def walk_kafka(events: InOrder, told: Told, checks: Checks, first: int = 1) -> Outcome:
+    """The whole chain of Kafka. `first` is the position with which topics begin that were republished from there on."""
+    kafka = KafkaWalk(events, BEGINNING if first == 1 else Mark(first - 1, b""))
     while True:
         facts, finding = kafka.page()
         finding = _first(finding, checks.follow(facts), *(_unlike_itself(fact) for fact in kafka.take_repeats()))
@@ -260,7 +255,8 @@ def walk_both(
     What stands behind that in one of them was under way just now; where both have it, it is the same too.
     """
     store = StoreWalk(connection, begin)
-    published = store.published()  # Before Kafka's ends are asked for: all of it lies before them.
+    # Before Kafka's ends are asked for: all of it lies before them.
+    published = publications.reach(connection, events.prefix).published
     kafka = KafkaWalk(events, begin, places)
     while (last := store.chain.mark.position) < published:
         ours, here = store.page(published)

@@ -1,4 +1,4 @@
-"""`python -m projections replay|generations|switch|drop`: rebuild read models, compare them, and choose which answer."""
+"""`python -m projections replay|generations|switch|drop|move`: rebuild read models, compare them, choose which answer."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,8 @@ from eventlog.topics import TopicsMissing, TopicsUnfit
 from projections import as_of, folding, interruptions, listing, report, switching
 from projections.as_of import AsOf
 from projections.catalog import READ_MODELS
+from projections.followed import OtherTopics
+from projections.moving import AnotherLog, BeginsTooLate, Moving
 from projections.one_stream import NeverLive, NotShownHere, OneStream, OtherShape, StreamUnknown
 from projections.past import KafkaBehind, Past
 from projections.read_model import ReadModel
@@ -43,6 +45,7 @@ _REFUSALS = (
         AnotherReplayRuns,
         DomainError,
     ),
+    *(OtherTopics, BeginsTooLate, AnotherLog),
     *(StreamUnknown, NotShownHere, NeverLive, OtherShape, KafkaBehind, GenerationUnknown, CannotAnswer, StillAnswers),
 )
 _NAMES = ", ".join(model.name for model in READ_MODELS)
@@ -153,6 +156,29 @@ def drop_command(
     with _sentences(), ExitStack() as ends:
         switching.drop(_connection(settings.read(DatabaseSettings, os.environ), ends), model, generation)
         typer.echo(f"Dropped {model.name}_{generation}.")
+
+
+@app.command(name="move")
+def move_command() -> None:
+    """Let all read models go on in the topics of this environment, after a republish or the loss of Kafka.
+
+    The topics that they followed need not be there any more. Stop the projectors first, start them with this environment
+    afterwards. One that was killed is taken up again by the next.
+    """
+    console = Console()
+    with _sentences(), ExitStack() as ends:
+        environment = settings.read(ReplaySettings, os.environ)
+        connection, store = _connection(environment, ends), StoreLog(_reading(environment, ends))
+        events = _events(environment, READ_MODELS, ends)
+        with Screen(console) as screen:
+            moved = Moving(connection, events, store, READ_MODELS, environment.prefix, screen).run()
+        if moved is None:
+            typer.echo("Nothing is to be moved: the read models follow these topics.")
+        else:
+            typer.echo(
+                f"The read models have seen everything up to position {moved.position:,}, and go on behind it in"
+                f" {', '.join(topic.name for topic in moved.after.values())}. Start the projectors with this environment."
+            )
 
 
 # Each of these builds what it needs, runs it, and takes it down again.

@@ -11,7 +11,8 @@ from psycopg.sql import SQL, Identifier
 from eventlog.history import History
 from eventlog.kafka import KafkaLog, LogInterrupted
 from eventlog.log import Source
-from projections import comparison, generations, turns
+from eventlog.topics import partition_of
+from projections import comparison, followed, generations, turns
 from projections.building import Audience
 from projections.checkpoints import Checkpoint
 from projections.comparison import Only, TableComparison
@@ -135,10 +136,11 @@ class OneStream:
         showing = [model for model in models if stream.startswith(model.stream_prefixes)]
         if not showing:
             raise NotShownHere(stream, models)
-        source = self._history.source_of(stream)
-        if source is None:
+        topic = self._history.topic_of(stream)
+        if topic is None:
             raise StreamUnknown(stream)
         with turns.alone_at(self._connection, showing), self._connection.transaction():
+            source = self._source(topic, stream)
             pairs = [self._pair(model) for model in showing]
             self._build(pairs, stream, source)
             found = {pair: comparison.compare(self._connection, *pair, _rows_of(pair, stream)) for pair in pairs}
@@ -157,6 +159,13 @@ class OneStream:
                     _mend(self._connection.cursor(), pair, tables, stream)
                 generations.drop(self._connection, pair.scratch)
         return checked
+
+    def _source(self, topic: str, stream: str) -> Source:
+        """Where the live generations read this stream."""
+        if self._events is not None:
+            followed.agree(self._connection, self._events.identities())
+        read = followed.load(self._connection).get(topic)
+        return Source(topic, partition_of(stream.encode(), read.partitions) if read else 0)
 
     def _pair(self, model: ReadModel) -> "_Pair":
         live = generations.load(self._connection, [model], "live")

@@ -8,7 +8,7 @@ from psycopg import Connection
 from eventlog.kafka import KafkaLog
 from eventlog.log import Source
 from eventlog.store import StoreLog
-from projections import checkpoints, generations, turns
+from projections import checkpoints, followed, generations, turns
 from projections.building import Audience, Builder
 from projections.checkpoints import Checkpoint
 from projections.fingerprint import fingerprint
@@ -48,7 +48,7 @@ class Past:
     def build(self, position: int) -> Sequence[Generation]:
         """Generations as of this position; those that there are already are taken, half-built ones gone on with.
 
-        Raises `AnotherReplayRuns`, `KafkaBehind`, and what reading the log raises.
+        Raises `AnotherReplayRuns`, `OtherTopics`, `KafkaBehind`, and what reading the log raises.
         """
         with turns.alone_at(self._connection, self._models):
             kept = [self._begun(model, position) for model in self._models]
@@ -72,11 +72,12 @@ class Past:
         return generations.create(self._connection, model, "building", source, position)
 
     def _read_kafka(self, events: KafkaLog, kept: Sequence[Generation], position: int) -> None:
+        followed.agree(self._connection, events.identities())
         targets = {source: Checkpoint(end, position, 0) for source, end in events.ends().items()}
         self._builder.read_kafka(events, kept, targets)
         for generation, places in checkpoints.load(self._connection, kept).items():
             seen: Mapping[Source, int] = {source: place.last_position for source, place in places.items()}
-            complete_up_to = self._store.complete_up_to(generation.model.topics, seen)
+            complete_up_to = self._store.complete_up_to(generation.model.topics, seen, events.partitions())
             if complete_up_to < position:
                 raise KafkaBehind(position, complete_up_to)
 

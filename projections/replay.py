@@ -16,7 +16,7 @@ from psycopg import Connection
 from eventlog.kafka import KafkaLog
 from eventlog.log import Source
 from eventlog.store import STORE, StoreLog
-from projections import checkpoints, comparison, generations, parking, turns
+from projections import checkpoints, comparison, followed, generations, parking, turns
 from projections.building import EVERYTHING, Audience, Builder, places_in_kafka
 from projections.checkpoints import Checkpoint
 from projections.comparison import TableComparison
@@ -132,10 +132,11 @@ class Replay:
     def run(self, source: From, accepted: str | None, keep: Callable[[Outcome], object]) -> Outcome:
         """Build, compare, `keep` the outcome, and switch if it is good; all read models at once, or none.
 
-        Raises `AnotherReplayRuns`, `NeverTogether`, and what reading the log raises.
+        Raises `AnotherReplayRuns`, `OtherTopics`, `NeverTogether`, and what reading the log raises.
         """
         began_at = datetime.now(UTC)
         with turns.alone_at(self._connection, self._models):
+            followed.agree(self._connection, self._events.identities())
             pairs = self._begin(source, accepted)
             self._build(pairs, source)
             try:
@@ -208,7 +209,8 @@ class Replay:
     def _position_to_reach(self, targets: Mapping[Source, Checkpoint]) -> int:
         """The highest position up to which the live generations have seen everything."""
         topics = {topic for model in self._models for topic in model.topics}
-        return self._store.complete_up_to(topics, {source: place.last_position for source, place in targets.items()})
+        seen = {source: place.last_position for source, place in targets.items()}
+        return self._store.complete_up_to(topics, seen, self._events.partitions())
 
     def _catch_up(self, pairs: Sequence[Pair]) -> None:
         """Bring new generations from where they are to where the live ones stand, as they go on."""

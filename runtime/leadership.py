@@ -6,6 +6,8 @@ what a leader writes must be fenced besides (an epoch, a compare-and-set): the l
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -69,20 +71,36 @@ def wait(database_url: str, name: str, stop: Stop, patience_seconds: float = 10.
     A leader that shows no life for `patience_seconds` is relieved. Raises `psycopg.OperationalError` where Postgres does
     not answer. The lock belongs to a session, so a pooler between (PgBouncer) must not share sessions out by transaction.
     """
+    with _candidate(database_url, name, patience_seconds) as candidate:
+        while not stop:
+            if _take_lock(candidate, name):
+                return Leadership(candidate, name, patience_seconds)
+            stop.wait(min(_ASK_AGAIN_SECONDS, patience_seconds / 4))
+        candidate.close()
+    return None
+
+
+def take(database_url: str, name: str, patience_seconds: float = 10.0) -> Leadership | None:
+    """Lead, if nobody else does; None where somebody does. Otherwise as `wait`."""
+    with _candidate(database_url, name, patience_seconds) as candidate:
+        if _take_lock(candidate, name):
+            return Leadership(candidate, name, patience_seconds)
+        candidate.close()
+    return None
+
+
+@contextmanager
+def _candidate(database_url: str, name: str, patience_seconds: float) -> Iterator[Connection[Any]]:
+    """A session that may take the lock, and ends where an error comes before that."""
     connection = postgres.connect(database_url, name=f"{name} leadership", autocommit=True)
     try:
         connection.execute(
             "SELECT set_config('idle_session_timeout', %s, false)", (str(round(patience_seconds * 1000)),)
         )
-        while not stop:
-            if _take_lock(connection, name):
-                return Leadership(connection, name, patience_seconds)
-            stop.wait(min(_ASK_AGAIN_SECONDS, patience_seconds / 4))
+        yield connection
     except BaseException:
         connection.close()
         raise
-    connection.close()
-    return None
 
 
 def _take_lock(connection: Connection[Any], name: str) -> bool:

@@ -106,13 +106,13 @@ def _life(
     )
 
 
-def make_topics(bootstrap_servers: str, prefix: str) -> None:
+def make_topics(bootstrap_servers: str, prefix: str, partitions: int = PARTITIONS) -> None:
     """The log's topics, as the publisher makes them, with few partitions."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    topics.ensure(admin, TopicSettings(prefix=prefix, partitions=PARTITIONS, replication=1, min_isr=1))
+    topics.ensure(admin, TopicSettings(prefix=prefix, partitions=partitions, replication=1, min_isr=1))
 
 
-def send(bootstrap_servers: str, prefix: str, facts: Iterable[Recorded]) -> None:
+def send(bootstrap_servers: str, prefix: str, facts: Iterable[Recorded], partitions: int = PARTITIONS) -> None:
     """Publish facts in this order, each to its stream's partition."""
     producer = Producer(
         {"bootstrap.servers": bootstrap_servers, "acks": "all", "enable.idempotence": True, "linger.ms": 2}
@@ -122,7 +122,7 @@ def send(bootstrap_servers: str, prefix: str, facts: Iterable[Recorded]) -> None
             full_name(prefix, fact.topic),
             key=fact.stream.encode(),
             value=fact.value,
-            partition=partition_of(fact.stream.encode(), PARTITIONS),
+            partition=partition_of(fact.stream.encode(), partitions),
             headers=cast(Any, _headers(fact)),
         )
         producer.poll(0)
@@ -157,18 +157,7 @@ def put_in_store(database_url: str, facts: Iterable[Recorded]) -> None:
             ],
         )
         cursor.executemany(
-            "INSERT INTO store.positions (position, stream, version, hash, topic, partition, project_id)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    f.position,
-                    f.stream,
-                    f.version,
-                    f.hash,
-                    f.topic,
-                    partition_of(f.stream.encode(), PARTITIONS),
-                    f.project_id,
-                )
-                for f in facts
-            ],
+            "INSERT INTO store.positions (position, stream, version, hash, topic, project_id)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            [(f.position, f.stream, f.version, f.hash, f.topic, f.project_id) for f in facts],
         )

@@ -15,13 +15,15 @@ from prometheus_client import Gauge
 from psycopg import Connection
 
 from commands.publisher import epoch as epochs
+from commands.publisher import facts
+from commands.publisher.publications import Publication
 from eventlog import checkpoints
 from eventlog.checkpoints import Checkpoint, Tally
 from eventlog.in_order import InOrder
 from eventlog.kafka import LogInterrupted
 from eventlog.log import Source
 from eventlog.signatures import SigningKey
-from eventlog.topics import TopicSettings, full_name
+from eventlog.topics import full_name, partition_of
 from eventlog.verification import BEGINNING, Mark
 from runtime import kafka
 from schemas.names import TOPICS
@@ -31,7 +33,7 @@ SIGNED = Gauge("tillstream_checkpoint_position", "The position up to which the l
 _AT_ONCE = 10_000
 _ANSWER_SECONDS = 10.0
 _PAGE = """
-    SELECT position, topic, partition, hash FROM store.positions
+    SELECT position, topic, stream, hash FROM store.positions
      WHERE position > %s AND position <= %s ORDER BY position LIMIT %s
 """
 
@@ -56,14 +58,14 @@ class Checkpointing:
         epoch: int,
         key: SigningKey,
         bootstrap_servers: str,
-        settings: TopicSettings,
+        publication: Publication,
     ) -> None:
         self._connection = connection
         self._epoch = epoch
         self._key = key
         self._bootstrap_servers = bootstrap_servers
-        self._settings = settings
-        self._topic = full_name(settings.prefix, checkpoints.TOPIC)
+        self._publication = publication
+        self._topic = full_name(publication.prefix, checkpoints.TOPIC)
         self._counted = self._last()
 
     def run(self, sleep: Callable[[], bool]) -> None:
@@ -85,7 +87,7 @@ class Checkpointing:
         try:
             self._counted = self._count(self._counted, published)
             (position, hash), tallies = self._counted
-            made = Checkpoint(self._settings.prefix, position, hash, datetime.now(UTC), tallies)
+            made = Checkpoint(self._publication.prefix, position, hash, datetime.now(UTC), tallies)
             jws = checkpoints.signed(made, self._key)
             self._publish(producer, made, jws)
         except _NOT_NOW as error:
@@ -98,36 +100,36 @@ class Checkpointing:
 
     def _last(self) -> Counted:
         """Where counting goes on; at the beginning for topics with another number of partitions."""
+        prefix, partitions, first, _ = self._publication
         row = self._connection.execute(
-            "SELECT jws FROM store.checkpoints WHERE prefix = %s AND partitions = %s",
-            (self._settings.prefix, self._settings.partitions),
+            "SELECT jws FROM store.checkpoints WHERE prefix = %s AND partitions = %s", (prefix, partitions)
         ).fetchone()
         if row is None:
-            return Counted(BEGINNING, {})
+            return Counted(Mark(first - 1, facts.hash_at(self._connection, first - 1)), {})
         last = checkpoints.read_own(row[0])
         return Counted(Mark(last.position, last.hash), dict(last.tallies))
 
     def _count(self, counted: Counted, up_to: int) -> Counted:
         mark, tallies = counted.mark, dict(counted.tallies)
         while page := self._page(mark.position, up_to):
-            for position, topic, partition, hash in page:
+            for position, topic, stream, hash in page:
                 if position != mark.position + 1:
                     mark, tallies = self._counted_in_kafka(position - 1)
-                source = Source(topic, partition)
+                source = Source(topic, partition_of(stream.encode(), self._publication.partitions))
                 tallies[source] = tallies.get(source, Tally()).after(position, hash)
                 mark = Mark(position, hash)
         return Counted(mark, tallies)
 
-    def _page(self, after: int, up_to: int) -> Sequence[tuple[int, str, int, bytes]]:
+    def _page(self, after: int, up_to: int) -> Sequence[tuple[int, str, str, bytes]]:
         return self._connection.execute(_PAGE, (after, up_to, _AT_ONCE), binary=True).fetchall()
 
     def _counted_in_kafka(self, up_to: int) -> Counted:
         """What a reader of Kafka counts: the store lacks facts that Kafka has, since an older one was accepted."""
         mark, tallies = Counted(BEGINNING, {})
-        with closing(InOrder(self._bootstrap_servers, TOPICS.values(), prefix=self._settings.prefix)) as events:
+        with closing(InOrder(self._bootstrap_servers, TOPICS.values(), prefix=self._publication.prefix)) as events:
             events.begin(1, {}, events.ends())
-            while facts := events.read(_AT_ONCE, up_to):
-                for fact in facts:
+            while page := events.read(_AT_ONCE, up_to):
+                for fact in page:
                     source = Source(fact.topic, fact.partition)
                     tallies[source] = tallies.get(source, Tally()).after(fact.position, fact.hash)
                     mark = Mark(fact.position, fact.hash)
@@ -165,5 +167,5 @@ class Checkpointing:
                 "INSERT INTO store.checkpoints (prefix, partitions, position, jws) VALUES (%s, %s, %s, %s)"
                 " ON CONFLICT (prefix) DO UPDATE SET (partitions, position, jws, made_at)"
                 " = (excluded.partitions, excluded.position, excluded.jws, excluded.made_at)",
-                (self._settings.prefix, self._settings.partitions, position, jws),
+                (self._publication.prefix, self._publication.partitions, position, jws),
             )

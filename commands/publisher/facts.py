@@ -14,12 +14,14 @@ from schemas.chain import GENESIS
 _HASH_AT = (Path(__file__).parent / "hash_at.sql").read_bytes()
 
 
-def read(connection: Connection[Any], after: int, limit: int) -> Sequence[Numbered]:
+def read(connection: Connection[Any], after: int, limit: int, partitions: int) -> Sequence[Numbered]:
     """Up to `limit` facts after a position, in order, each with the hash before it; empty where there is none.
+
+    They are placed for topics with so many partitions each.
 
     Ends before a gap (an accepted older store left one): the next read begins there.
     """
-    page = numbered.read(connection, after, limit)
+    page = numbered.read(connection, after, limit, partitions)
     if not page:
         return ()
     first = page[0]

@@ -60,9 +60,12 @@ class NumberingHalf:
 class SendingHalf:
     """Sends what is numbered, and notes how far Kafka has acknowledged it."""
 
-    def __init__(self, connection: Connection[Any], epoch: int, sender: Sender, handover: Handover) -> None:
+    def __init__(
+        self, connection: Connection[Any], epoch: int, partitions: int, sender: Sender, handover: Handover
+    ) -> None:
         self._connection = connection
         self._epoch = epoch
+        self._partitions = partitions
         self._sender = sender
         self._handover = handover
         self._progress = Progress(sender.handed)
@@ -110,7 +113,7 @@ class SendingHalf:
         if self._handover.newest <= after and time.monotonic() < self._looked_at + _LOOK_SECONDS:
             return ()
         self._looked_at = time.monotonic()
-        return facts.read(self._connection, after, BATCH)
+        return facts.read(self._connection, after, BATCH, self._partitions)
 
     def _note_checkpoint(self) -> None:
         acknowledged = self._sender.acknowledged

@@ -80,7 +80,6 @@ def _place(connection: Connection[Any], numbered: Sequence[Numbered]) -> None:
             "versions": [int(fact.written.version) for fact in numbered],
             "hashes": [fact.hash for fact in numbered],
             "topics": [fact.written.topic.decode() for fact in numbered],
-            "partitions": [fact.partition for fact in numbered],
             "project_ids": [fact.written.project_id.decode() for fact in numbered],
         },
         prepare=True,

@@ -15,12 +15,13 @@ import structlog
 from psycopg import Connection
 
 from commands.publisher import epoch as epochs
-from commands.publisher import sending, tails
+from commands.publisher import publications, sending, tails
 from commands.publisher.checkpointing import Checkpointing
 from commands.publisher.epoch import Fenced
 from commands.publisher.halves import NumberingHalf, SendingHalf
 from commands.publisher.handover import Handover
 from commands.publisher.progress import LEADING
+from commands.publisher.publications import Publication
 from commands.publisher.sending import Sender
 from commands.publisher.tails import StoreOlderThanKafka, Tail
 from commands.settings import PublisherSettings
@@ -31,6 +32,7 @@ from runtime.leadership import Leadership, LeadershipLost
 from runtime.process import Stop
 
 _ROOM = 8_000  # Numbered facts that wait in memory for sending; all others are read from the store.
+_ASK_AGAIN_SECONDS = 0.5
 _PATIENCE_SECONDS = 10.0  # Many times what numbering one batch takes.
 
 log = structlog.get_logger()
@@ -66,15 +68,31 @@ class Publisher:
         with lead, ExitStack() as term:
             connection = term.enter_context(self._connect("sending"))
             epoch = epochs.take(connection)
-            sender = self._prepare(connection, epoch)
+            publication = self._publication(connection, epoch, lead)
+            if publication is None:
+                return
+            sender = self._prepare(connection, epoch, publication)
             self._accepted = None  # It was said of this store. Another that comes back older is another matter.
             term.callback(sender.close)
             LEADING.set(1)
             term.callback(LEADING.set, 0)
             log.info("leading", epoch=epoch, sends_after=sender.handed)
-            self._work(connection, epoch, sender, lead)
+            self._work(connection, epoch, publication, sender, lead)
 
-    def _prepare(self, connection: Connection[Any], epoch: int) -> Sender:
+    def _publication(self, connection: Connection[Any], epoch: int, lead: Leadership) -> Publication | None:
+        """The topics to fill, once nobody republishes to them; None where it was asked to stop before."""
+        said = False
+        while not self._stop:
+            lead.confirm()
+            if (publication := publications.take_up(connection, epoch, self._settings)) is not None:
+                return publication
+            if not said:
+                log.warning("waits for the end of the republishing to its topics", prefix=self._settings.prefix)
+                said = True
+            self._stop.wait(_ASK_AGAIN_SECONDS)
+        return None
+
+    def _prepare(self, connection: Connection[Any], epoch: int, publication: Publication) -> Sender:
         """Hold Kafka against the store, and say from where on to send."""
         settings = self._settings
         kafka.wait_until_ready(settings.bootstrap_servers)
@@ -84,9 +102,8 @@ class Publisher:
             topics.ensure_checkpoints(admin, checkpoints.TOPIC, settings)
         found = tails.read(settings.bootstrap_servers, settings)
         self._compare(connection, epoch, found)
-        checkpoint = epochs.checkpoint(connection)
-        after = tails.first_missing(connection, checkpoint, found)
-        if after < checkpoint:
+        after = tails.first_missing(connection, publication, found)
+        if after < publication.published:
             log.warning("Kafka lacks facts that it had acknowledged; they are sent again", sends_after=after)
         producer = sending.producer(settings.bootstrap_servers, compression=settings.compression)
         return Sender(producer, prefix=settings.prefix, service_url=settings.service_url, after=after, tails=found)
@@ -100,16 +117,19 @@ class Publisher:
             tails.accept(connection, epoch, found, self._accepted)
             log.warning("an older store was accepted", reason=self._accepted, found=str(error))
 
-    def _work(self, connection: Connection[Any], epoch: int, sender: Sender, lead: Leadership) -> None:
+    def _work(
+        self, connection: Connection[Any], epoch: int, publication: Publication, sender: Sender, lead: Leadership
+    ) -> None:
         """Both halves side by side, and checkpoints beside them, until one fails or the process is asked to stop."""
         handover = Handover(_ROOM)
         ended = Stop()
         with ThreadPoolExecutor(2, "beside sending") as executor:
             beside = [executor.submit(self._number, epoch, handover, lambda: bool(ended))]
             if (key := self._settings.signing_key) is not None:
-                beside.append(executor.submit(self._make_checkpoints, epoch, key, ended))
+                beside.append(executor.submit(self._make_checkpoints, epoch, publication, key, ended))
             try:
-                SendingHalf(connection, epoch, sender, handover).run(self._until_over(beside, lead))
+                sending = SendingHalf(connection, epoch, self._settings.partitions, sender, handover)
+                sending.run(self._until_over(beside, lead))
             finally:
                 ended.set()
         for work in beside:
@@ -119,10 +139,10 @@ class Publisher:
         with self._connect("numbering") as connection, self._connect("listening") as listening:
             NumberingHalf(connection, listening, epoch, self._settings.partitions, handover).run(ended)
 
-    def _make_checkpoints(self, epoch: int, key: SigningKey, ended: Stop) -> None:
+    def _make_checkpoints(self, epoch: int, publication: Publication, key: SigningKey, ended: Stop) -> None:
         settings = self._settings
         with self._connect("checkpoints") as connection:
-            made = Checkpointing(connection, epoch, key, settings.bootstrap_servers, settings)
+            made = Checkpointing(connection, epoch, key, settings.bootstrap_servers, publication)
             made.run(partial(ended.wait, settings.checkpoint_seconds))
 
     def _until_over(self, beside: Sequence["Future[None]"], lead: Leadership) -> Callable[[], bool]:

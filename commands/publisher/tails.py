@@ -13,7 +13,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from psycopg import Connection
 
 from commands.publisher import epoch as epochs
-from eventlog.topics import TopicSettings, full_name
+from commands.publisher.publications import Publication
+from eventlog.log import Source
+from eventlog.topics import TopicSettings, full_name, partition_of
 from runtime import kafka
 from schemas.cloudevents import ForeignRecord
 from schemas.names import TOPICS
@@ -107,17 +109,19 @@ def accept(connection: Connection[Any], epoch: int, tails: Sequence[Tail], reaso
         )
 
 
-def first_missing(connection: Connection[Any], checkpoint: int, tails: Iterable[Tail]) -> int:
-    """The position behind which sending begins: the checkpoint, or an earlier one where Kafka lost what it had acknowledged."""
-    there = {(tail.topic, tail.partition): tail.position for tail in tails}
-    wanted = connection.execute(
-        "SELECT topic, partition, max(position) FROM store.positions WHERE position > %s AND position <= %s GROUP BY 1, 2",
-        (checkpoint - LOOK_BACK, checkpoint),
-    )
-    ends = (
-        there.get((topic, partition), 0) for topic, partition, last in wanted if there.get((topic, partition), 0) < last
-    )
-    return min((checkpoint, *ends))
+def first_missing(connection: Connection[Any], publication: Publication, tails: Iterable[Tail]) -> int:
+    """The position behind which sending begins: the last published one, or an earlier one where Kafka lost what it had.
+
+    Where it lost anything of late, partitions are looked at that got nothing of late too.
+    """
+    there = {Source(tail.topic, tail.partition): tail.position for tail in tails}
+    _, _, first, published = publication
+    for look_from in (max(first, published - LOOK_BACK + 1), first):
+        last = _last_positions(connection, look_from, publication)
+        ends = [there.get(source, 0) for source, position in last.items() if there.get(source, 0) < position]
+        if not ends:
+            return published
+    return max(min(ends), first - 1)
 
 
 def last_position(connection: Connection[Any]) -> int:
@@ -125,6 +129,21 @@ def last_position(connection: Connection[Any]) -> int:
     row = connection.execute("SELECT coalesce(max(position), 0) FROM store.positions").fetchone()
     assert row is not None, "an aggregate has a row"
     return int(row[0])
+
+
+def _last_positions(connection: Connection[Any], first: int, publication: Publication) -> Mapping[Source, int]:
+    """The last position that each partition must have, of those from `first` on that were published."""
+    last: dict[Source, int] = {}
+    while first <= publication.published:
+        up_to = min(first + LOOK_BACK - 1, publication.published)
+        found = connection.execute(
+            "SELECT topic, stream, position FROM store.positions WHERE position BETWEEN %s AND %s ORDER BY position",
+            (first, up_to),
+        )
+        for topic, stream, position in found:
+            last[Source(topic, partition_of(stream.encode(), publication.partitions))] = position
+        first = up_to + 1
+    return last
 
 
 def _accepted(connection: Connection[Any], tail: Tail) -> bool:

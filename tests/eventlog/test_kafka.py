@@ -105,6 +105,19 @@ def test_places_are_found_by_time(log: KafkaLog) -> None:
     assert log.offsets_since(datetime.now(UTC) + timedelta(hours=1)) == log.ends()
 
 
+def test_places_behind_a_position_are_found_by_halves_and_repeats_lead_nobody_past_anything(
+    log: KafkaLog, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    send(kafka_bootstrap, topic_prefix, FACTS[60:])  # Once more.
+
+    for position in (0, 1, 30, 80, len(FACTS) - 1):
+        places, ends = log.places_after(position), log.ends()
+        log.seek(places)
+        found = {fact.position for fact in every(read(log, sum(ends.values()) - sum(places.values())))}
+        assert found >= {fact.position for fact in FACTS[position:]}
+    assert log.places_after(len(FACTS)) == log.ends()
+
+
 def test_a_place_that_is_not_there_is_an_error_and_not_a_gap(log: KafkaLog) -> None:
     log.seek({Source("payments", 0): 1_000_000})
 

@@ -97,8 +97,8 @@ def test_kafka_that_does_not_hold_everything_yet_is_not_taken_for_the_past(stage
         " request_id, correlation_id, causation_id, schema_id, payload, recorded_at FROM store.events WHERE version = 1 LIMIT 1"
     )
     stage.run(
-        "INSERT INTO store.positions (position, stream, version, hash, topic, partition, project_id)"
-        f" SELECT {len(FACTS) + 1}, 'pay_new', 1, hash, 'payments', 0, project_id FROM store.positions WHERE position = 1"
+        "INSERT INTO store.positions (position, stream, version, hash, topic, project_id)"
+        f" SELECT {len(FACTS) + 1}, 'pay_new', 1, hash, 'payments', project_id FROM store.positions WHERE position = 1"
     )
 
     done = stage.replay("--as-of", str(len(FACTS) + 1))

@@ -49,7 +49,7 @@ def test_facts_get_positions_from_1_each_chained_to_the_one_before(connection: C
 
     numbered = number(connection, PARTITIONS, 100, own_epoch)
 
-    assert facts.read(connection, 0, 100) == numbered
+    assert facts.read(connection, 0, 100, PARTITIONS) == numbered
     assert_whole(numbered)
     assert [(fact.stream, fact.version) for fact in numbered] == places(connection)
     assert [fact.partition for fact in numbered] == [partition_of(b"pay_1", 12), partition_of(b"wal_1", 12)] * 3
@@ -82,8 +82,8 @@ def test_positions_go_on_where_the_last_batch_ended(connection: Connection[Any],
     sizes = [len(number(connection, PARTITIONS, 3, own_epoch)) for _ in range(3)]
 
     assert sizes == [3, 3, 1]
-    assert_whole(facts.read(connection, 0, 100))
-    assert facts.read(connection, 3, 100) == facts.read(connection, 0, 100)[3:]
+    assert_whole(facts.read(connection, 0, 100, PARTITIONS))
+    assert facts.read(connection, 3, 100, PARTITIONS) == facts.read(connection, 0, 100, PARTITIONS)[3:]
 
 
 @pytest.mark.parametrize("statement", [numbering._TAKE, numbered._READ], ids=["take", "read"])
@@ -111,7 +111,7 @@ def test_a_backlog_is_numbered_in_several_batches_of_one_commit(
     sizes = [len(number(connection, PARTITIONS, 4, own_epoch, batches=3)) for _ in range(2)]
 
     assert sizes == [18, 3]  # Three times two whole commands; then what is left.
-    assert_whole(facts.read(connection, 0, 100))
+    assert_whole(facts.read(connection, 0, 100, PARTITIONS))
     commits = rows(connection, "SELECT array_agg(position ORDER BY position) FROM store.positions GROUP BY xmin::text")
     assert sorted(commits) == [([*range(1, 19)],), ([19, 20, 21],)]
 
@@ -145,7 +145,7 @@ def test_a_writer_that_is_held_open_leaves_no_gap_and_comes_later(
     number(connection, PARTITIONS, 100, own_epoch)
 
     assert places(connection) == [("pay_fast", 1), ("pay_slow", 1), ("wal_slow", 1)]
-    assert_whole(facts.read(connection, 0, 100))
+    assert_whole(facts.read(connection, 0, 100, PARTITIONS))
 
 
 def test_eight_writers_that_commit_in_shuffled_order_leave_one_whole_log(
@@ -185,7 +185,7 @@ def test_eight_writers_that_commit_in_shuffled_order_leave_one_whole_log(
     while number(connection, PARTITIONS, 7, own_epoch):
         pass
 
-    log = facts.read(connection, 0, 10_000)
+    log = facts.read(connection, 0, 10_000, PARTITIONS)
     assert_whole(log)
     assert len(log) == sum(versions.values())
     for stream, version in versions.items():
@@ -257,5 +257,5 @@ def test_without_an_epoch_numbering_keeps_every_publisher_out(
         other_numbering.result(5)
 
     assert waited
-    assert_whole(facts.read(connection, 0, 100))
+    assert_whole(facts.read(connection, 0, 100, PARTITIONS))
     assert places(connection) == [("pay_1", 1), ("pay_2", 1)]

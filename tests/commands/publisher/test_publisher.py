@@ -55,7 +55,7 @@ def assert_kafka_holds(
     bootstrap_servers: str, settings: TopicSettings, connection: Connection[Any], count: int
 ) -> None:
     """Each of the store's facts exactly once by the readers' rule, in order per partition, with its hashes."""
-    log = facts.read(connection, 0, 100_000)
+    log = facts.read(connection, 0, 100_000, settings.partitions)
     assert [fact.position for fact in log] == list(range(1, count + 1))
     kept = {record.fact.position: record for record in without_repeats(read_all(bootstrap_servers, settings))}
     assert kept.keys() == set(range(1, count + 1))

@@ -9,6 +9,7 @@ from psycopg import Connection
 
 from commands.publisher import epoch, facts, tails
 from commands.publisher.numbering import number
+from commands.publisher.publications import Publication
 from commands.publisher.sending import Sender, producer
 from commands.publisher.tails import AnotherHistory, StoreOlderThanKafka, Tail
 from eventlog import topics
@@ -45,6 +46,10 @@ def last_of_each_partition(log: Iterable[Numbered]) -> set[Tail]:
 
 def tail(fact: Numbered) -> Tail:
     return Tail(fact.topic, fact.partition, fact.position, fact.event_id, fact.hash)
+
+
+def published(up_to: int) -> Publication:
+    return Publication("t.", 4, 1, up_to)
 
 
 def beyond(log: Sequence[Numbered], count: int) -> Tail:
@@ -106,8 +111,8 @@ def test_an_accepted_older_store_goes_on_behind_kafka_and_stays_accepted(
     assert next_fact.previous_hash == bytes([3]) * 32
     assert next_fact.hash == link(bytes([3]) * 32, position=16, written=next_fact.written, value=next_fact.value)
     tails.compare(connection, [*found, tail(next_fact)])
-    assert [fact.position for fact in facts.read(connection, 0, 100)] == list(range(1, 13))
-    assert facts.read(connection, 12, 100) == [next_fact]
+    assert [fact.position for fact in facts.read(connection, 0, 100, 4)] == list(range(1, 13))
+    assert facts.read(connection, 12, 100, 4) == [next_fact]
     assert rows(connection, "SELECT reason, store_position, kafka_position FROM store.acceptances") == [
         ("restored from Sunday's backup", 12, 15)
     ]
@@ -125,8 +130,8 @@ def test_only_the_publisher_of_the_newest_epoch_can_accept(
 def test_sending_begins_at_the_checkpoint_where_kafka_has_everything(
     connection: Connection[Any], numbered: Sequence[Numbered]
 ) -> None:
-    assert tails.first_missing(connection, 9, last_of_each_partition(numbered[:9])) == 9
-    assert tails.first_missing(connection, 9, last_of_each_partition(numbered)) == 9
+    assert tails.first_missing(connection, published(9), last_of_each_partition(numbered[:9])) == 9
+    assert tails.first_missing(connection, published(9), last_of_each_partition(numbered)) == 9
 
 
 def test_sending_begins_earlier_where_kafka_lost_what_it_had_acknowledged(
@@ -136,5 +141,5 @@ def test_sending_begins_earlier_where_kafka_lost_what_it_had_acknowledged(
     lost = max(whole, key=lambda each: each.position)
     before = [fact for fact in numbered if (fact.topic, fact.partition) == (lost.topic, lost.partition)][-2]
 
-    assert tails.first_missing(connection, 12, [*(whole - {lost}), tail(before)]) == before.position
-    assert tails.first_missing(connection, 12, []) == 0
+    assert tails.first_missing(connection, published(12), [*(whole - {lost}), tail(before)]) == before.position
+    assert tails.first_missing(connection, published(12), []) == 0
