@@ -19,6 +19,7 @@ from api.routes import (
     returns,
     stripe_webhooks,
     subscriptions,
+    usage,
 )
 from api.state import Services
 from schemas import asyncapi
@@ -33,6 +34,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *returns.OPERATIONS,
     *subscriptions.OPERATIONS,
     *credits.OPERATIONS,
+    *usage.OPERATIONS,
     *audit.OPERATIONS,
     *events.OPERATIONS,
     *projects.OPERATIONS,

@@ -24,6 +24,7 @@ class RequestKind(StrEnum):
     DISPUTE = "dispute"  # by the gateway's id of it
     SUBSCRIPTION = "subscription"  # by its own id: there is nothing to send, only to ask after
     SUBSCRIPTION_CHANGE = "subscription_change"  # by our id of it
+    USAGE = "usage"  # by our id of it: its facts say all that is to be sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from commands.missed import Marks, fetch_missed
 from commands.notices import BODIES_OF_UNKNOWN_CUSTOMERS_KEPT_FOR, Notices, sweep
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import CommandInProgress, Context, EventStore, StoreUnavailable
-from consumers import open_changes, open_checkouts, open_disputes, open_refunds, open_subscriptions
+from commands.usage import report_due
+from consumers import open_changes, open_checkouts, open_disputes, open_refunds, open_subscriptions, open_usage
 from gateways.errors import GatewayBusy, GatewayUnavailable
 from gateways.port import Gateway
 from runtime import leadership, postgres
@@ -29,6 +30,7 @@ ACTOR = "system:reconciler"
 LONGEST_WAIT = timedelta(hours=6)
 PASS_EVERY_SECONDS = 1.0
 FETCH_EVERY_SECONDS = 60.0
+REPORT_EVERY_SECONDS = 1.0
 PURGE_EVERY = timedelta(hours=1)
 PURGED_AT_ONCE = 10_000
 
@@ -41,6 +43,7 @@ _RESOLVES: Mapping[RequestKind, Resolve] = {
     RequestKind.DISPUTE: open_disputes.resolve,
     RequestKind.SUBSCRIPTION: open_subscriptions.resolve,
     RequestKind.SUBSCRIPTION_CHANGE: open_changes.resolve,
+    RequestKind.USAGE: open_usage.resolve,
 }
 
 # Words of theirs after which nothing more is to be asked, and after which the time to ask again is set already.
@@ -77,6 +80,11 @@ class Reconciler:
             self.gateway, now, self.store, self.vault, self.open_requests, self.notices, self.marks
         )
         return {f"missed_{outcome}": count for outcome, count in fetched.items()}
+
+    async def report_usage(self, now: datetime) -> Mapping[str, int]:
+        """Have counted what was used. Returns how many ended how."""
+        reported = await report_due(now, ACTOR, self.store, self.gateway, self.open_requests)
+        return {f"usage_{outcome}": count for outcome, count in reported.items()}
 
     async def purge(self, now: datetime) -> int:
         """Forget what may not be kept any longer. Returns how many sealed records and bodies."""
@@ -153,9 +161,11 @@ async def _passes(build: Build, leader: Leadership, stop: Stop) -> None:
     purge_at = datetime.now(UTC)
     async with build() as reconciler:
         fetching = Aside(reconciler.fetch_missed, FETCH_EVERY_SECONDS)
+        reporting = Aside(reconciler.report_usage, REPORT_EVERY_SECONDS)
         while not await asyncio.to_thread(stop.wait, PASS_EVERY_SECONDS):
             leader.confirm()
             fetching.begin()
+            reporting.begin()
             now = datetime.now(UTC)
             _report(await reconciler.reconcile(now))
             if now >= purge_at:

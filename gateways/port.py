@@ -50,6 +50,17 @@ class RefundOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReport:
+    """So much that was used of what a subscription is billed for. `identifier` is ours: the gateway counts it once."""
+
+    identifier: str
+    gateway_subscription_id: str
+    price_id: str
+    quantity: int
+    used_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPrice:
     """A price at the gateway, and what the product behind it is called there."""
 
@@ -155,6 +166,14 @@ class Gateway(Protocol):
 
     async def find_checkout(self, gateway_subscription_id: str) -> str | None:
         """The checkout in which a subscription began."""
+        ...
+
+    async def report_usage(self, report: UsageReport) -> None:
+        """Have use counted. The same identifier is counted once within 24 hours, and asking again is no error.
+
+        One at a time for each subscription. Raises `GatewayRefused` where it will not be counted: the price has no meter, the
+        subscription is unknown there, the time lies too far back.
+        """
         ...
 
     def missed(self, since: datetime) -> AsyncIterator[Delivery]:

@@ -21,7 +21,7 @@ from schemas.names import TOPICS
 
 name = "audit"
 topics = frozenset(TOPICS.values())
-stream_prefixes = ("pay_", "sub_", "wal_", "prj_")
+stream_prefixes = ("pay_", "sub_", "wal_", "prj_", "usg_")
 stream_column = "stream"
 tables = beside(__file__)
 

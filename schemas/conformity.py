@@ -18,6 +18,7 @@ MAX_ID = 2**31 - 1  # Registry ids are signed 32-bit numbers in most clients.
 _LONGS = (
     *("_minor", "_minor_total", "credits", "amount", "balance", "held", "remaining", "shortfall", "debt"),
     *("revoked", "restored"),
+    "quantity",  # of usage, which may be bytes
 )
 
 _TYPES: Mapping[Any, Sequence[Any]] = {

@@ -6,6 +6,7 @@ from domain.customer import events as customer
 from domain.payment import events as payment
 from domain.project import events as project
 from domain.subscription import events as subscription
+from domain.usage import events as usage
 from domain.wallet import events as wallet
 
 EVENTS: Mapping[str, type] = {
@@ -48,6 +49,9 @@ EVENTS: Mapping[str, type] = {
     "subscription.expired": subscription.SubscriptionExpired,
     "subscription.change_requested": subscription.SubscriptionChangeRequested,
     "subscription.change_refused": subscription.SubscriptionChangeRefused,
+    "usage.recorded": usage.UsageRecorded,
+    "usage.reported": usage.UsageReported,
+    "usage.rejected": usage.UsageRejected,
     "project.registered": project.ProjectRegistered,
     "project.updated": project.ProjectUpdated,
     "project.product_added": project.ProductAdded,
@@ -67,6 +71,7 @@ TOPICS: Mapping[str, str] = {
     "subscription": "subscriptions",
     "credits": "credits",
     "project": "projects",
+    "usage": "usage",
 }
 
 _NAMES = {cls: name for name, cls in EVENTS.items()}

@@ -10,6 +10,7 @@ ProjectId = Annotated[str, StringConstraints(pattern=r"^prj_[0-9a-f]{32}$")]
 PaymentId = Annotated[str, StringConstraints(pattern=r"^pay_[0-9a-f]{32}$")]
 HoldId = Annotated[str, StringConstraints(pattern=r"^hold_[0-9a-f]{32}_[0-9a-f]{32}$")]
 SubscriptionId = Annotated[str, StringConstraints(pattern=r"^sub_[0-9a-f]{32}$")]
+UsageId = Annotated[str, StringConstraints(pattern=r"^usg_[0-9a-f]{32}$")]
 KeyId = Annotated[str, StringConstraints(pattern=r"^key_[0-9a-f]{24}$")]
 
 
@@ -31,6 +32,10 @@ class HoldPlace(RequestModel):
 
 class SubscriptionPlace(RequestModel):
     subscription_id: SubscriptionId
+
+
+class UsagePlace(RequestModel):
+    usage_id: UsageId
 
 
 class UserPlace(RequestModel):

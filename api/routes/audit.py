@@ -111,7 +111,14 @@ def _shown(entry: Entry, origin: Mapping[str, str]) -> AuditEntry:
     )
 
 
-_RESOURCES = {"pay_": "payment", "sub_": "subscription", "wal_": "wallet", "prj_": "project", "cus_": "customer"}
+_RESOURCES = {
+    "pay_": "payment",
+    "sub_": "subscription",
+    "wal_": "wallet",
+    "prj_": "project",
+    "cus_": "customer",
+    "usg_": "usage",
+}
 
 OPERATIONS = (
     Operation(

@@ -1,8 +1,9 @@
-"""Which moments a fact names at which time alone will change its stream, so that somebody comes then and records it."""
+"""Which moments a fact names at which somebody must come and record what follows: mostly what time alone has changed."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from domain.usage.events import UsageRecorded
 from domain.wallet.events import CreditsGranted, CreditsHeld, CreditsPurchased
 
 _SECOND = timedelta(seconds=1)
@@ -16,6 +17,8 @@ def due_times(event: object) -> Iterator[datetime]:
         case CreditsPurchased() | CreditsGranted():
             if event.expires_at is not None:
                 yield _whole_second(event.expires_at)
+        case UsageRecorded():  # To be reported, as soon as it was used.
+            yield _whole_second(event.used_at)
 
 
 def _whole_second(moment: datetime) -> datetime:

@@ -29,8 +29,9 @@ from gateways.errors import (
     WebhookUnreadable,
 )
 from gateways.notices import Delivery, DisputeUpdated, Notice, RefundUpdated
-from gateways.port import Checkout, CheckoutOrder, ListedPrice, RefundOrder
-from gateways.stripe import checkout_requests, refund_requests, requests, signatures, webhooks
+from gateways.port import Checkout, CheckoutOrder, ListedPrice, RefundOrder, UsageReport
+from gateways.stripe import checkout_requests, meter_events, refund_requests, requests, signatures, webhooks
+from gateways.stripe.meter_events import Meter, Remembered, customer_of, is_known_already
 from gateways.stripe.paced import PacedClient, precedence
 from gateways.stripe.refusals import in_our_words, is_missing
 from gateways.stripe.requests import API_VERSION
@@ -59,7 +60,7 @@ class StripeGateway:
     """`gateways.port.Gateway` over Stripe, or over what speaks like it at `api_base`.
 
     Several webhook secrets are in force at once while one is rolled. `calls` says when it is whose turn to call; without it,
-    any number may be made.
+    any number may be made. `metering` does so for reports of usage, where Stripe counts them apart.
     """
 
     name = "stripe"
@@ -71,14 +72,17 @@ class StripeGateway:
         api_base: str | None = None,
         *,
         calls: Calls | None = None,
+        metering: Calls | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         stripe.enable_telemetry = False  # It would write an id into the user's home, and send it with every call.
         self._webhook_secrets = tuple(webhook_secrets)
         self._timeout_seconds = timeout_seconds
         self._precedence = Precedence.INTERACTIVE
+        self._meters, self._customers = Remembered[Meter](), Remembered[str]()
         timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS)
-        self._http = PacedClient(calls or Unlimited(), timeout)
+        calls = calls or Unlimited()
+        self._http = PacedClient(calls, metering or calls, timeout)
         self._client = stripe.StripeClient(
             secret_key,
             stripe_version=API_VERSION,
@@ -275,6 +279,28 @@ class StripeGateway:
             self._client.v1.checkout.sessions.list_async({"subscription": gateway_subscription_id, "limit": 1})
         )
         return page.data[0].id if page.data else None
+
+    # Metered usage.
+
+    async def report_usage(self, report: UsageReport) -> None:
+        meter = await self._meters.get(report.price_id, self._meter)
+        customer = await self._customers.get(report.gateway_subscription_id, self._customer)
+        try:
+            await self._ask(self._client.v1.billing.meter_events.create_async(meter.event(report, customer)))
+        except GatewayRefused as refusal:
+            if not is_known_already(refusal):
+                raise
+
+    async def _meter(self, price_id: str) -> Meter:
+        with _price_named(price_id):
+            price = await self._ask(self._client.v1.prices.retrieve_async(price_id))
+        meter_id = _read(meter_events.meter_id, price)
+        return _read(Meter.of, await self._ask(self._client.v1.billing.meters.retrieve_async(meter_id)))
+
+    async def _customer(self, gateway_subscription_id: str) -> str:
+        with _subscription_named():
+            found = await self._ask(self._client.v1.subscriptions.retrieve_async(gateway_subscription_id))
+        return _read(customer_of, found)
 
     # Webhooks.
 

@@ -14,22 +14,25 @@ from gateways.calls import CALLS, Calls, Precedence
 PAUSES_SECONDS = (0.25, 0.5, 1.0)
 LONGEST_PAUSE_SECONDS = 2.0
 
+METER_EVENTS = "/v1/billing/meter_events"
+
 precedence: ContextVar[Precedence] = ContextVar("precedence", default=Precedence.INTERACTIVE)
 
 
 class PacedClient(stripe.HTTPXClient):
-    """`precedence` says how urgent the call is that is being made."""
+    """`precedence` says how urgent the call is that is being made. `metering` has the turns of calls that report usage."""
 
-    def __init__(self, calls: Calls, timeout: Any) -> None:
+    def __init__(self, calls: Calls, metering: Calls, timeout: Any) -> None:
         super().__init__(timeout=timeout)
-        self._calls = calls
+        self._calls, self._metering = calls, metering
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """One attempt. A 429 for too many calls is no answer: Stripe did nothing, and the same may be sent once more."""
+        calls = self._metering if url.endswith(METER_EVENTS) else self._calls
         for pause in (*PAUSES_SECONDS, None):
-            await self._calls.admit(precedence.get())
+            await calls.admit(precedence.get())
             answer = await super().request_async(method, url, headers, post_data)
             if not _too_many(answer[1], answer[2]):
                 break
@@ -37,7 +40,7 @@ class PacedClient(stripe.HTTPXClient):
             if pause is None:
                 break
             pause = min(retry_after(answer[2]) or pause, LONGEST_PAUSE_SECONDS)
-            await self._calls.hold_off(pause)
+            await calls.hold_off(pause)
             await asyncio.sleep(pause * random.uniform(1.0, 1.25))
         return answer
 

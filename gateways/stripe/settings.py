@@ -13,6 +13,9 @@ from runtime.postgres import Pool
 STRIPE_HOST = "api.stripe.com"
 CALLS_LIVE = 100
 CALLS_IN_SANDBOX = 25
+REPORTS_LIVE = (
+    1000  # docs.stripe.com/billing/subscriptions/usage-based/recording-usage-api; in a sandbox they count as all do.
+)
 
 
 def _secrets(text: str) -> tuple[str, ...]:
@@ -47,4 +50,9 @@ class StripeSettings:
         base = str(self.stripe_api_base) if self.stripe_api_base else None
         limit = self.calls_per_second
         calls = Unlimited() if limit is None else SharedCalls(pool, StripeGateway.name, limit)
-        return StripeGateway(self.stripe_secret_key, self.stripe_webhook_secrets, base, calls=calls)
+        metering = SharedCalls(pool, f"{StripeGateway.name} usage", REPORTS_LIVE) if self._counts_usage_apart else None
+        return StripeGateway(self.stripe_secret_key, self.stripe_webhook_secrets, base, calls=calls, metering=metering)
+
+    @property
+    def _counts_usage_apart(self) -> bool:
+        return self.calls_per_second is not None and "_live_" in self.stripe_secret_key

@@ -49,8 +49,10 @@ async def deliver(client: httpx.AsyncClient, arrival: Arrival) -> httpx.Response
     return await client.post("/webhooks/stripe", content=arrival.body, headers=headers)
 
 
-async def subscribe(shop: Shop, lookalike: LookAlike, receiver: Receiver, user_id: str = "user-42") -> Subscriber:
-    started: dict[str, Any] = (await shop.pay({"user_id": user_id, "product_id": "pro"})).json()
+async def subscribe(
+    shop: Shop, lookalike: LookAlike, receiver: Receiver, user_id: str = "user-42", product_id: str = "pro"
+) -> Subscriber:
+    started: dict[str, Any] = (await shop.pay({"user_id": user_id, "product_id": product_id})).json()
     session = await lookalike.session(started["checkout_session_id"])
     await lookalike.pay(session, card_number="4242424242424242")
     at_stripe = (await lookalike.session(session.id)).to_dict()["subscription"]

@@ -13,7 +13,7 @@ from commands.payments import payment_id_of
 from commands.ports import Context, Decided
 from commands.store.memory import MemoryStore
 from domain.payment import PAYMENTS, Payment
-from domain.product import Price, Product
+from domain.product import Price, Product, ProductType
 from domain.project import PROJECTS
 from domain.project.registration import register
 from domain.subscription import SUBSCRIPTIONS, Subscription, subscription_id
@@ -45,7 +45,14 @@ STARTER = replace(
     credits=100,
 )
 PLAIN = replace(MONTHLY, product_id="plain", name="Plain", credits=0, credit_type="")
-PLANS = (MONTHLY, TEAM, STARTER, PLAIN)
+CALLS = replace(
+    PRO,
+    product_id="calls",
+    name="API calls",
+    type=ProductType.METERED,
+    price=Price(price_id="price_calls_metered", amount_minor=0, currency="usd", interval="month"),
+)
+PLANS = (MONTHLY, TEAM, STARTER, PLAIN, CALLS)
 SUBSCRIBING_SHOP = replace(SHOP, products={plan.product_id: plan for plan in PLANS})
 
 
