@@ -46,8 +46,8 @@ format: install ## Format the code and mend what the linter can mend
 bench: install ## Measure, as ratios of runs side by side
 	@exec $(RUN) -m benchmarks
 
-bench-long: install ## Measure what takes an hour or more: millions of facts
-	@exec $(RUN) -m benchmarks long beside --rounds 1
+bench-long: install ## Measure what takes an hour or more: millions of facts, and the way from nothing
+	@exec $(RUN) -m benchmarks arriving long beside --rounds 1
 
 crash: install ## Kill, freeze and double every part in a hundred seeded runs; about an hour (RUNS=, SEED=)
 	@exec $(RUN) -m tests.crash $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks import (
     appending,
+    arriving,
     batching,
     beside_replay,
     commanding,
@@ -38,10 +39,13 @@ ROWS: tuple[Row, ...] = (
     publishing.UNCOMPRESSED,
     rebuilding.ROW,
     batching.ROW,
-    visibility.ROW,
+    visibility.IDLE,
+    visibility.BUSY,
     status.ROW,
     long_rebuild.ROW,
     beside_replay.ROW,
+    arriving.ROW,
+    arriving.BROKER,
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

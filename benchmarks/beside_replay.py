@@ -1,17 +1,14 @@
 """Live reads and writes while a million facts are replayed, killed half-way and resumed, beside the same with nothing else."""
 
-import json
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from benchmarks import workload
 from benchmarks.long_log import LongLog, long_log
-from benchmarks.paced import Pace
+from benchmarks.paced import Pace, brought
 from benchmarks.replay_process import kill_half_way, replay
 from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import Servers
@@ -21,7 +18,6 @@ _PAYMENTS_READ = 2_000
 _READS_PER_SECOND = 50.0
 _WRITES_PER_SECOND = 20.0
 _QUIET_SECONDS = 30.0
-_LAST_ANSWERS_SECONDS = 60.0
 
 
 @contextmanager
@@ -43,7 +39,7 @@ def prepare(servers: Servers, share: float) -> Iterator[Sides]:
 
 def _one_after_the_other(servers: Servers, log: LongLog, pace: Pace, seconds: float) -> Figures:
     """Reads and writes while nothing else goes on, and then a replay while nobody reads or writes."""
-    with _load(pace) as figures:
+    with brought(pace) as figures:
         time.sleep(seconds)
     watched = replay(servers, log.database_url, log.topics, "kafka")
     return {**figures(), "rate": log.facts / watched.seconds, "memory": watched.memory_mb}
@@ -51,7 +47,7 @@ def _one_after_the_other(servers: Servers, log: LongLog, pace: Pace, seconds: fl
 
 def _at_once(servers: Servers, log: LongLog, pace: Pace) -> Figures:
     """Both, with a replay that is killed by SIGKILL half-way and goes on with the next start."""
-    with _load(pace) as figures:
+    with brought(pace) as figures:
         seconds = kill_half_way(servers, log.database_url, log.topics, "kafka")
         watched = replay(servers, log.database_url, log.topics, "kafka")
     assert "Going on with payments_" in watched.said, watched.said
@@ -63,25 +59,6 @@ def _pace(port: int, payments: int) -> Pace:
     numbers = random.Random(1).sample(range(payments), payments)
     paths = [f"/api/v1/payments/{workload.payment_id(number)}/status" for number in numbers]
     return Pace(port, f"Bearer {workload.SECRET_KEY}", paths, _READS_PER_SECOND, _WRITES_PER_SECOND)
-
-
-@contextmanager
-def _load(pace: Pace) -> Iterator[Callable[[], Mapping[str, float]]]:
-    """Reads and writes by a process of its own. What is given tells their figures, afterwards."""
-    command = [sys.executable, "-m", "benchmarks.paced"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None, "a pipe was asked for"
-        process.stdin.write(json.dumps(pace._asdict()) + "\n")
-        process.stdin.flush()
-        figures: dict[str, float] = {}
-        try:
-            yield lambda: figures
-            said, _ = process.communicate(timeout=_LAST_ANSWERS_SECONDS)  # Which ends its standard input.
-            if process.returncode != 0:
-                raise RuntimeError("The load could not be brought; see above.")
-            figures |= json.loads(said)
-        finally:
-            process.kill()
 
 
 ROW = Row(

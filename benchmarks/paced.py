@@ -6,10 +6,12 @@ service is seen by all that should have been sent meanwhile.
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +21,7 @@ from sandbox.addresses import LOOPBACK
 T = TypeVar("T")
 
 _CONNECTIONS = 8
+_LAST_ANSWERS_SECONDS = 60.0
 _FORGET_SECONDS = 1.0  # At first connections are opened and statements prepared.
 
 
@@ -38,19 +41,21 @@ class UnexpectedAnswer(Exception):
 
 async def keep(pace: Pace, stopped: asyncio.Event) -> Mapping[str, float]:
     """`reads_p50`, `reads_p99`, `writes_p50`, `writes_p99` in milliseconds, and how many of each: `reads`, `writes`.
+    Nothing of a kind of which there are none a second.
 
     Raises `UnexpectedAnswer`, OSError.
     """
     numbers = count()
-    reads, writes = await _all_ended(
-        [
-            asyncio.create_task(_send(pace, pace.reads_per_second, lambda: _get(pace, next(numbers)), b"200", stopped)),
-            asyncio.create_task(_send(pace, pace.writes_per_second, lambda: _grant(pace), b"201", stopped)),
-        ]
-    )
-    figures = {"reads": float(len(reads)), "writes": float(len(writes))}
-    for name, taken in (("reads", reads), ("writes", writes)):
-        figures |= {f"{name}_{share}": value for share, value in milliseconds(taken).items()}
+    kinds = {
+        "reads": (pace.reads_per_second, lambda: _get(pace, next(numbers)), b"200"),
+        "writes": (pace.writes_per_second, lambda: _grant(pace), b"201"),
+    }
+    sent = {name: (rate, request, status) for name, (rate, request, status) in kinds.items() if rate}
+    taken = await _all_ended([asyncio.create_task(_send(pace, *each, stopped)) for each in sent.values()])
+    figures = {}
+    for name, seconds in zip(sent, taken, strict=True):
+        figures[name] = float(len(seconds))
+        figures |= {f"{name}_{share}": value for share, value in milliseconds(seconds).items()}
     return figures
 
 
@@ -110,6 +115,25 @@ def _request(pace: Pace, method: str, path: str, body: bytes, key: str = "") -> 
     if body:
         lines += ["Content-Type: application/json", f"Idempotency-Key: {key}", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@contextmanager
+def brought(pace: Pace) -> Iterator[Callable[[], Mapping[str, float]]]:
+    """Reads and writes by a process of its own while the block runs. What is given tells their figures, afterwards."""
+    command = [sys.executable, "-m", "benchmarks.paced"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None, "a pipe was asked for"
+        process.stdin.write(json.dumps(pace._asdict()) + "\n")
+        process.stdin.flush()
+        figures: dict[str, float] = {}
+        try:
+            yield lambda: figures
+            said, _ = process.communicate(timeout=_LAST_ANSWERS_SECONDS)  # Which ends its standard input.
+            if process.returncode != 0:
+                raise RuntimeError("The load could not be brought; see above.")
+            figures |= json.loads(said)
+        finally:
+            process.kill()
 
 
 async def _main(pace: Pace) -> Mapping[str, float]:

@@ -15,8 +15,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from psycopg import Connection
 
 from benchmarks import workload
+from benchmarks.paced import Pace, brought
 from benchmarks.percentiles import milliseconds
-from benchmarks.row import Claim, Row, Sides
+from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import Servers, wait_until
 from commands.ports import Decided
 from commands.publisher import sending
@@ -29,6 +30,8 @@ from runtime import kafka, postgres
 _SAMPLES = 200
 _PAUSE_SECONDS = (0.01, 0.03)  # Between two samples, by chance: idle, and in step with nobody's timer.
 _LOOK_AGAIN_SECONDS = 0.0002
+_COMMANDS_PER_SECOND = 500.0
+_WARM_SECONDS = 1.5
 
 
 @contextmanager
@@ -47,6 +50,32 @@ def prepare(servers: Servers, share: float) -> Iterator[Sides]:
             ceiling=lambda: milliseconds([floor.sample() for _ in range(samples)]),
             ours=lambda: milliseconds(runner.run(_ours(database_url, connection, samples))),
         )
+
+
+@contextmanager
+def prepare_busy(servers: Servers, share: float) -> Iterator[Sides]:
+    samples = max(10, int(_SAMPLES * share))
+    with (
+        servers.database() as database_url,
+        servers.topics() as settings,
+        servers.publisher(database_url, settings),
+        servers.projector(database_url, settings),
+        psycopg.connect(database_url, autocommit=True) as connection,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        workload.record_project(connection)
+        with servers.api(database_url) as port:
+            pace = Pace(port, f"Bearer {workload.SECRET_KEY}", [], 0.0, _COMMANDS_PER_SECOND)
+
+            def idle() -> Figures:
+                return milliseconds(runner.run(_ours(database_url, connection, samples)))
+
+            def busy() -> Figures:
+                with brought(pace):
+                    time.sleep(_WARM_SECONDS)
+                    return idle()
+
+            yield Sides(ceiling=idle, ours=busy)
 
 
 class Floor:
@@ -124,7 +153,7 @@ def _seen_at(connection: Connection[Any], payment_id: str) -> float:
     return time.perf_counter()
 
 
-ROW = Row(
+IDLE = Row(
     name="visibility",
     ceiling="two commits and one Kafka hop, in one thread",
     ours="command answered → its row visible, nothing else going on",
@@ -133,4 +162,14 @@ ROW = Row(
         Claim(figure="p99", unit="ms", aim=5.0, better="lower"),
     ),
     prepare=prepare,
+)
+BUSY = Row(
+    name="busy",
+    ceiling="command answered → its row visible, nothing else going on",
+    ours=f"the same while {_COMMANDS_PER_SECOND:g} other commands a second come over HTTP",
+    claims=(
+        Claim(figure="p50", unit="ms", aim=None, better="lower"),
+        Claim(figure="p99", unit="ms", aim=2.0, better="lower"),
+    ),
+    prepare=prepare_busy,
 )
