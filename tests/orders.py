@@ -30,7 +30,7 @@ from psycopg.rows import dict_row
 
 from commands.interpretation import interpret
 from commands.notices import command_id_of
-from commands.open_requests import PostgresOpenRequests
+from commands.open_requests import MemoryOpenRequests
 from commands.ports import Context, Decided
 from commands.store.postgres import PostgresStore
 from domain.payment import PAYMENTS
@@ -68,6 +68,7 @@ _OF_THE_TELLING = frozenset(
     {
         *("position", "version", "recorded_at", "created_at", "updated_at", "initiated_at", "granted_at"),
         *("entry_id", "revocations", "granted", "number"),  # How a wallet's entries came about.
+        *("asked", "stated_at"),  # How a subscription's standing became known.
     }
 )
 
@@ -123,6 +124,21 @@ async def tell_in_every_order(life: Life, database_url: str, note: Callable[[str
     return endings[0]
 
 
+def stored(ending: Mapping[str, Any], field: str) -> list[Any]:
+    """The values of a field, wherever it stands in what is stored."""
+    found: list[Any] = []
+
+    def look(value: Any) -> None:
+        if isinstance(value, list):
+            if len(value) == 2 and value[0] == field:
+                found.append(value[1])
+            for inner in value:
+                look(inner)
+
+    look(ending["stored"])
+    return found
+
+
 def waves(order: Sequence[Delivery], others: Sequence[Delivery], chance: random.Random) -> Sequence[Sequence[Delivery]]:
     """What arrives at the same moment, moment after moment: each in its turn, and once or twice more where it is drawn."""
     found: list[list[Delivery]] = [[delivery] for delivery in order]
@@ -141,7 +157,7 @@ async def _telling(life: Life, database_url: str) -> AsyncIterator["_Telling"]:
     async with postgres.pool(database_url, name="orders", size=AT_ONCE) as pool:
         store = PostgresStore(pool)
         gateway = cast(Gateway, _Copies(life.gateway))
-        yield _Telling(life, store, PostgresOpenRequests(pool), gateway)
+        yield _Telling(life, store, MemoryOpenRequests(), gateway)
         await store.close()
 
 
@@ -151,7 +167,7 @@ class _Telling:
 
     life: Life
     store: PostgresStore
-    open_requests: PostgresOpenRequests
+    open_requests: MemoryOpenRequests
     gateway: Gateway
 
     async def tell(self, number: int, order: Sequence[int]) -> None:

@@ -1,7 +1,6 @@
 """Every order of a life's webhooks ends in one and the same state: payments on a page, and their refunds."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +10,7 @@ from gateways.stripe.client import StripeGateway
 from schemas.names import name_of, topic_of
 from tests.commands.payments import Desk, context
 from tests.commands.refunding import FAILS_LATER, PENDING_FIRST, Till
-from tests.orders import Life, of_types, tell_in_every_order
+from tests.orders import Life, of_types, stored, tell_in_every_order
 from tests.sandbox.stripe.lookalike import LookAlike
 
 pytestmark = pytest.mark.timeout(600)  # A hundred and twenty copies of a life, on a busy machine.
@@ -46,21 +45,6 @@ def _is_of(payment: Payment, event: object) -> bool:
 def _heard(event: object, sent: list[Delivery]) -> object:
     """A success is told by its webhook, which buys the credits too."""
     return of_types(sent, COMPLETED)[0] if isinstance(event, PaymentSucceeded) else event
-
-
-def stored(ending: Mapping[str, Any], field: str) -> list[Any]:
-    """The values of a field, wherever it stands in what is stored."""
-    found: list[Any] = []
-
-    def look(value: Any) -> None:
-        if isinstance(value, list):
-            if len(value) == 2 and value[0] == field:
-                found.append(value[1])
-            for inner in value:
-                look(inner)
-
-    look(ending["stored"])
-    return found
 
 
 # Payments on a page.
