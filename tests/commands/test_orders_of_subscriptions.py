@@ -166,7 +166,8 @@ STORIES = {
     ),
     "renewal": Story(
         live=renew,
-        told=(*BEGINNING, UPDATED, PAID),
+        heard=(CREATED,),
+        told=(PAID, COMPLETED, UPDATED, PAID),
         ends={"status": ["active", "succeeded", "succeeded"], "balance": [1000]},
     ),
     "failed renewal, recovered": Story(
