@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 SOURCE ?= kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test check format bench bench-long crash replay verify lock clean
+.PHONY: help install up demo year test check format bench bench-long crash replay verify lock clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,6 +25,9 @@ up: install ## Start everything here and run until Ctrl-C (--port: TILLSTREAM_PO
 
 demo: install ## Take one payment through the running parts, print what happened, leave
 	@exec $(RUN) -m sandbox demo
+
+year: install ## Live through a year of one subscription in some seconds, and print its audit trail
+	@exec $(RUN) -m sandbox year
 
 test: install ## Run every test on real Postgres and real Kafka
 	@rm -f .coverage .coverage.*

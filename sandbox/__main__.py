@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,19 @@ def demo(data: Data = None) -> None:
         _stop_on_signals(platform.parts)
         with platform:
             Demo(platform.environment, console).tell()
+
+
+@app.command()
+def year() -> None:
+    """Live through a year of one subscription on a platform of its own, print the audit trail, and leave."""
+    from sandbox.year import tell
+
+    with _sentences_for_errors(), tempfile.TemporaryDirectory(prefix="tillstream-year-") as folder:
+        _say_what_takes_long()
+        platform = Platform(Folders(Path(folder) / "run", Path(folder) / "data"), say=_say)
+        _stop_on_signals(platform.parts)
+        with platform:
+            tell(platform.environment, console)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """One payment through the running parts, told fact by fact: what `make demo` shows."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,8 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.errors import SandboxError
+from sandbox.calls import WAIT_SECONDS, Call, StoryFailed, answer, caller, until
 
-WAIT_SECONDS = 30.0
 SHOP = {
     "name": "Chart API",
     "domain": "charts.example",
@@ -39,10 +38,6 @@ CARD = {"card_number": "4242424242424242"}
 Facts = list[tuple[Mapping[str, str], dict[str, Any]]]
 
 
-class DemoFailed(SandboxError):
-    """A step of the demo did not come to what it should."""
-
-
 @dataclass(frozen=True, slots=True)
 class Demo:
     """Tells the story on `console`. `environment` says where everything is, as `.run/env` does."""
@@ -51,10 +46,10 @@ class Demo:
     console: Console
 
     def tell(self) -> None:
-        """Register, pay, wait, read back. Raises `DemoFailed` with what was expected where something else came."""
+        """Register, pay, wait, read back. Raises `StoryFailed` with what was expected where something else came."""
         with httpx.Client(timeout=WAIT_SECONDS, trust_env=False) as http:
             project = self._register(http)
-            call = _caller(http, self.environment["TILLSTREAM_URL"], project["secret_key"])
+            call = caller(http, self.environment["TILLSTREAM_URL"], project["secret_key"])
             payment = self._start(call)
             self._pay(http, payment)
             self._status(call, payment["payment_id"])
@@ -63,12 +58,12 @@ class Demo:
         self._facts(audit)
 
     def _register(self, http: httpx.Client) -> Any:
-        operator = _caller(http, self.environment["TILLSTREAM_URL"], self.environment["TILLSTREAM_OPERATOR_TOKEN"])
+        operator = caller(http, self.environment["TILLSTREAM_URL"], self.environment["TILLSTREAM_OPERATOR_TOKEN"])
         project = operator("POST", "/api/v1/projects", SHOP)
         self._say(1, "A project joins", f"{project['name']} · features: {', '.join(project['features'])}")
         return project
 
-    def _start(self, call: "Call") -> Any:
+    def _start(self, call: Call) -> Any:
         order = {"user_id": "user-1", "email": "ada@example.com", "product_id": "charts-1000"}
         payment = call("POST", "/api/v1/payments", order)
         self._say(2, "It asks for a payment", payment["payment_id"])
@@ -76,12 +71,12 @@ class Demo:
 
     def _pay(self, http: httpx.Client, payment: Mapping[str, Any]) -> None:
         url = f"{self.environment['STRIPE_API_BASE']}/sandbox/checkout/{payment['checkout_session_id']}/pay"
-        _answer(http.post(url, json=CARD))
+        answer(http.post(url, json=CARD))
         self._say(3, "The customer pays at Stripe", "card 4242 4242 4242 4242")
 
-    def _status(self, call: "Call", payment_id: str) -> None:
+    def _status(self, call: Call, payment_id: str) -> None:
         started = time.monotonic()
-        payment = _until(
+        payment = until(
             lambda: call("GET", f"/api/v1/payments/{payment_id}/status"),
             lambda answer: answer["status"] == "succeeded",
             "the payment's status to be succeeded",
@@ -90,8 +85,8 @@ class Demo:
         amount = f"{payment['amount'] / 100:.2f} {payment['currency'].upper()}"
         self._say(4, "Stripe's webhook came back", f"[bold green]{payment['status']}[/] · {amount} · {waited}")
 
-    def _credits(self, call: "Call") -> None:
-        credits = _until(
+    def _credits(self, call: Call) -> None:
+        credits = until(
             lambda: call("GET", "/api/v1/credits/user-1"),
             lambda answer: bool(answer["balances"]),
             "the credits to be in the balance",
@@ -99,8 +94,8 @@ class Demo:
         (balance,) = credits["balances"]
         self._say(5, "The customer has credits", f"{balance['balance']} {balance['credit_type']}")
 
-    def _audit(self, call: "Call", payment_id: str) -> list[dict[str, Any]]:
-        answer = _until(
+    def _audit(self, call: Call, payment_id: str) -> list[dict[str, Any]]:
+        answer = until(
             lambda: call("GET", f"/api/v1/payments/{payment_id}/audit"),
             lambda answer: {"payment.succeeded", "credits.purchased"} <= {row["action"] for row in answer["entries"]},
             "the audit trail to hold the whole payment",
@@ -120,39 +115,6 @@ class Demo:
         self.console.print(f"[bold cyan]{step}[/]  {what:<28} {how}")
 
 
-Call = Callable[..., Any]
-
-
-def _caller(http: httpx.Client, url: str, key: str) -> Call:
-    def call(method: str, path: str, body: Any = None) -> Any:
-        headers = {"Authorization": f"Bearer {key}"}
-        if method == "POST":
-            headers["Idempotency-Key"] = str(uuid4())
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            response = http.request(method, f"{url}{path}", json=body, headers=headers)
-            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
-                return _answer(response)
-            time.sleep(0.1)  # As the answer says: ask again in a moment.
-
-    return call
-
-
-def _answer(response: httpx.Response) -> Any:
-    if response.is_success:
-        return response.json()
-    raise DemoFailed(f"{response.request.method} {response.url} answered {response.status_code}: {response.text}")
-
-
-def _until(ask: Callable[[], Any], enough: Callable[[Any], bool], what: str) -> Any:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not enough(answer := ask()):
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"Waited {WAIT_SECONDS:.0f} s for {what}; the last answer was {answer}.")
-        time.sleep(0.02)
-    return answer
-
-
 def _read_back(environment: Mapping[str, str], wanted: set[str]) -> Facts:
     """What any team would do: the broker's address, the registry's, and a stock client."""
     deserialize = AvroDeserializer(SchemaRegistryClient({"url": environment["SCHEMA_REGISTRY_URL"]}))
@@ -161,7 +123,7 @@ def _read_back(environment: Mapping[str, str], wanted: set[str]) -> Facts:
     with _whole_log(environment) as consumer:
         while len(found) < len(wanted):
             if time.monotonic() > deadline:
-                raise DemoFailed(f"Waited {WAIT_SECONDS:.0f} s for {len(wanted)} facts in Kafka; {len(found)} came.")
+                raise StoryFailed(f"Waited {WAIT_SECONDS:.0f} s for {len(wanted)} facts in Kafka; {len(found)} came.")
             message = consumer.poll(0.5)
             if message is None or message.error():
                 continue
