@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -63,9 +63,21 @@ SETTINGS = {
 class Kafka:
     """One broker on one data folder. The ports may be others at each start: static voters are not kept in the data."""
 
-    def __init__(self, folder: Path, port: int, controller_port: int, *, compile_fully: bool = False) -> None:
-        """With `compile_fully`, Java compiles as it does in production: slower to start, faster once it is warm."""
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        controller_port: int,
+        *,
+        compile_fully: bool = False,
+        settings: Mapping[str, str] = SETTINGS,
+    ) -> None:
+        """With `compile_fully`, Java compiles as it does in production: slower to start, faster once it is warm.
+
+        `settings` are the broker's own, in which listeners stand only where there are to be others than usual.
+        """
         self._folder = folder
+        self._settings = settings
         self._options = [] if compile_fully else [_COMPILE_QUICKLY]
         self._data = folder / "data"
         self._port = port
@@ -105,11 +117,11 @@ class Kafka:
     def _settings_for(self, data: Path) -> Path:
         """Write the settings file for a data folder, beside it."""
         settings = {
-            **SETTINGS,
             "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{self._controller_port}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
             "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
             "log.dirs": str(data),
+            **self._settings,
         }
         file = data.with_suffix(".properties")
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
