@@ -1,157 +1,83 @@
-"""One run of the crash matrix: commands go on while a seed chooses what dies, sleeps and wakes, and when."""
+"""One run of the crash matrix: commands go on while a seed chooses what dies, sleeps, wakes and is lost, and when."""
 
-import random
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
 import httpx
 
 from sandbox import supervisor
-from sandbox.environment import Folders
-from sandbox.part import Part
-from sandbox.platform import SERVICE, Platform
-from tests.crash.steps import STEPS
-from tests.whole.shop import Shop, register
+from tests.crash import checking
+from tests.crash.errands import Errands
+from tests.crash.ground import ARMED, UNARMED, CrashPlatform, Ground
+from tests.crash.troubles import Happened, Trouble, Troubles
+from tests.whole.shop import register
 
-CALLERS = 16
-WALLETS = 50
-SPARES = ("publisher", "projector")  # Of these a second one is alive all the time.
-
-_LONGEST_SLEEP_SECONDS = 8.0  # Longer than a consumer's session.
-_ANSWERED_WITHIN_SECONDS = 240.0
-
-
-class ArmedPlatform(Platform):
-    """The local platform, some of whose processes die at a step when they are started next."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(Folders(run=folder / "run", data=folder / "data"), given={}, say=lambda _: None)
-        self.armed: dict[str, tuple[str, int]] = {}
-
-    def _process(self, name: str) -> Part:
-        part = super()._process(name)
-        module = SERVICE[name].module
-
-        def command() -> Sequence[str]:
-            if name not in self.armed:
-                return part.command()
-            step, times = self.armed.pop(name)
-            return [sys.executable, "-m", "tests.crash.steps", step, str(times), *module]
-
-        return replace(part, command=command)
-
-    def part(self, name: str) -> Part:
-        return self._process(name)
-
-    def spare(self, name: str) -> Part:
-        return replace(super()._process(name), name=f"{name}-2", after=())
+_TROUBLE_PER_COMMANDS = 170
+_FEWEST = 8
 
 
 @dataclass
 class Story:
-    """What a seed chose, in order, and what the callers were answered."""
+    """What a seed chose, and what came of it."""
 
     seed: int
-    happened: list[str] = field(default_factory=list)
-    answered: dict[str, str] = field(default_factory=dict)  # entry id by idempotency key
+    happened: Sequence[Happened] = ()
+    commands: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
 
-
-def play(seed: int, commands: int, folder: Path, check: Callable[[ArmedPlatform, Story], None]) -> Story:
-    """Play one run, then check what is left of it. Whatever `check` finds wrong it raises."""
-    story = Story(seed)
-    # Here processes die more often in a minute than a person would bear with.
-    with patch.object(supervisor, "DEATHS_ALLOWED", 1_000), ArmedPlatform(folder) as platform, _spares(platform):
-        with httpx.Client(timeout=20, trust_env=False) as http, ThreadPoolExecutor(CALLERS) as callers:
-            shop = register(platform, http)
-            asked = [callers.submit(_grant, shop, number, story) for number in range(commands)]
-            _trouble(platform, random.Random(seed), story, lambda: all(call.done() for call in asked))
-            for call in asked:
-                call.result()
-        check(platform, story)
-    return story
-
-
-def _grant(shop: Shop, number: int, story: Story) -> None:
-    """A command, sent until it is answered, under one key."""
-    name = f"grant-{number}"
-    body = {"user_id": f"user-{number % WALLETS}", "credit_type": "api", "amount": 1, "reason": name}
-    deadline = time.monotonic() + _ANSWERED_WITHIN_SECONDS
-    while True:
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Take the time of a part of the run."""
+        began = time.monotonic()
         try:
-            answer = shop.post("/credits/grant", body, name)
-            if answer.status_code in (200, 201):
-                story.answered[name] = answer.json()["entry_id"]
-                return
-            assert answer.status_code in (409, 503), answer.text
-        except httpx.TransportError:
-            pass  # Whether it was recorded is not known: that is what the key is for.
-        assert time.monotonic() < deadline, f"{name} was never answered"
-        time.sleep(0.5)
+            yield
+        finally:
+            self.seconds[name] = time.monotonic() - began
 
 
-def _trouble(platform: ArmedPlatform, chance: random.Random, story: Story, over: Callable[[], bool]) -> None:
-    """At least one trouble, and more until all commands are answered."""
-    while True:
-        trouble = chance.choices(list(_TROUBLES), weights=[weight for _, weight in _TROUBLES.values()])[0]
-        story.happened.append(_TROUBLES[trouble][0](platform, chance))
-        time.sleep(chance.uniform(0.3, 1.5))
-        if over():
-            return
+def troubles_for(commands: int) -> int:
+    """How many troubles go with so many commands."""
+    return max(_FEWEST, round(commands / _TROUBLE_PER_COMMANDS))
 
 
-def _die_at_a_step(platform: ArmedPlatform, chance: random.Random) -> str:
-    step = chance.choice(list(STEPS))
-    process, times = STEPS[step].process, chance.randint(1, 12)
-    platform.parts.kill(process)
-    platform.armed[process] = (step, times)
-    platform.parts.run_beside(platform.part(process))
-    time.sleep(chance.uniform(1, 3))
-    platform.parts.kill(process)  # Dead already where the step was reached so often.
-    platform.parts.start_again(process)
-    return f"{process} died {step}, call {times}"
-
-
-def _die(platform: ArmedPlatform, chance: random.Random) -> str:
-    name = chance.choice(["api", "publisher", "publisher-2", "projector", "projector-2"])
-    platform.parts.kill(name)
-    time.sleep(chance.uniform(0, 0.5))
-    platform.parts.start_again(name)
-    return f"{name} was killed"
-
-
-def _lose_a_server(platform: ArmedPlatform, chance: random.Random) -> str:
-    name = chance.choice(["postgres", "kafka"])
-    platform.parts.kill(name)
-    time.sleep(chance.uniform(0, 1))
-    platform.parts.start_again(name)
-    return f"{name} was killed"
-
-
-def _sleep(platform: ArmedPlatform, chance: random.Random) -> str:
-    name = chance.choice(["publisher", "publisher-2", "projector", "projector-2"])
-    seconds = chance.uniform(1, _LONGEST_SLEEP_SECONDS)
-    platform.parts.pause(name)
-    time.sleep(seconds)
-    platform.parts.resume(name)
-    return f"{name} slept {seconds:.1f} s"
-
-
-_TROUBLES: dict[str, tuple[Callable[[ArmedPlatform, random.Random], str], int]] = {
-    "step": (_die_at_a_step, 5),
-    "death": (_die, 3),
-    "server": (_lose_a_server, 1),
-    "sleep": (_sleep, 1),
-}
+def play(ground: Ground, story: Story, commands: int, dealt: Sequence[Trouble], folder: Path) -> None:
+    """Play one run, check what is left of it, and tell it in the story. Whatever is wrong raises."""
+    with ground.database() as (database_url, relayed_url), ground.topics() as prefix:
+        platform = CrashPlatform(ground, folder, relayed_url, prefix)
+        with _started(platform, story), httpx.Client(timeout=20, trust_env=False) as http:
+            errands = Errands(register(platform, http), story.seed, commands)
+            troubles = Troubles(platform, story.seed, dealt)
+            try:
+                with story.part("under fire"):
+                    _both(errands, troubles)
+            finally:
+                story.happened, story.commands = troubles.happened, errands.answered
+            with story.part("check"):
+                checking.check(platform, database_url, errands)
 
 
 @contextmanager
-def _spares(platform: ArmedPlatform) -> Iterator[None]:
-    for name in SPARES:
-        platform.parts.start(platform.spare(name))
-    yield
+def _started(platform: CrashPlatform, story: Story) -> Iterator[None]:
+    # Here processes die more often in a minute than a person would bear with.
+    with patch.object(supervisor, "DEATHS_ALLOWED", 1_000):
+        with story.part("start"):
+            platform.__enter__()
+        try:
+            yield
+        finally:
+            with story.part("stop"):
+                for name in (*ARMED, *UNARMED):  # Gentle ends are shown elsewhere, and take their time.
+                    platform.parts.kill(name)
+                platform.__exit__(None, None, None)
+
+
+def _both(errands: Errands, troubles: Troubles) -> None:
+    with ThreadPoolExecutor(2) as executor:
+        done = [executor.submit(troubles.run), executor.submit(errands.run, lambda: troubles.share)]
+        for work in done:
+            work.result()

@@ -12,7 +12,7 @@ Read = Callable[[], list[dict[str, str]]]
 
 
 @contextmanager
-def read_topics(bootstrap_servers: str) -> Iterator[Read]:
+def read_topics(bootstrap_servers: str, prefix: str = "tillstream.") -> Iterator[Read]:
     """Lends a function that reads all topics of facts to their ends: each record's headers, and its `partition`."""
     consumer = Consumer(
         {
@@ -25,7 +25,7 @@ def read_topics(bootstrap_servers: str) -> Iterator[Read]:
 
     def read() -> list[dict[str, str]]:
         topics = consumer.list_topics(timeout=30).topics
-        ours = [topics[f"tillstream.{topic}"] for topic in TOPICS.values()]
+        ours = [topics[prefix + topic] for topic in TOPICS.values()]
         places = [TopicPartition(topic.topic, part, 0) for topic in ours for part in topic.partitions]
         consumer.assign(places)
         records, open_ends = [], len(places)
