@@ -114,7 +114,7 @@ async def test_each_month_is_paid_and_credited_once_and_the_trail_tells_all_of_i
     (refunded,) = [entry.says for entry in year if entry.action == "payment.refunded"]
     assert refunded["payment_id"] == renewed[REFUNDED - 1]["payment_id"]
     (revoked,) = [entry.says for entry in year if entry.action == "credits.revoked"]
-    assert (revoked["amount"], revoked["entry_id"]) == (2000, f"ent_{refunded['payment_id']}")
+    assert (revoked["amount"], revoked["grant_entry_id"]) == (2000, f"ent_{refunded['payment_id']}")
     assert year[-1].says["balance"] == 500 * CHANGES + 2000 * (MONTHS + 1 - CHANGES) - 2000
 
 
