@@ -22,7 +22,7 @@ from projections.as_of import AsOf
 from projections.catalog import READ_MODELS
 from projections.followed import OtherTopics
 from projections.moving import AnotherLog, BeginsTooLate, Moving
-from projections.one_stream import NeverLive, NotShownHere, OneStream, OtherShape, StreamUnknown
+from projections.one_stream import NeverLive, NotShownHere, OneStream, OtherShape, StandsElsewhere, StreamUnknown
 from projections.past import KafkaBehind, Past
 from projections.read_model import ReadModel
 from projections.replay import From, Replay
@@ -45,7 +45,7 @@ _REFUSALS = (
         AnotherReplayRuns,
         DomainError,
     ),
-    *(OtherTopics, BeginsTooLate, AnotherLog),
+    *(OtherTopics, BeginsTooLate, AnotherLog, StandsElsewhere),
     *(StreamUnknown, NotShownHere, NeverLive, OtherShape, KafkaBehind, GenerationUnknown, CannotAnswer, StillAnswers),
 )
 _NAMES = ", ".join(model.name for model in READ_MODELS)

@@ -12,11 +12,12 @@ from eventlog.history import History
 from eventlog.kafka import KafkaLog, LogInterrupted
 from eventlog.log import Source
 from eventlog.topics import partition_of
-from projections import comparison, followed, generations, turns
+from projections import comparison, followed, generations, parking, turns
 from projections.building import Audience
 from projections.checkpoints import Checkpoint
 from projections.comparison import Only, TableComparison
 from projections.generations import Generation
+from projections.parking import ParkedKey
 from projections.read_model import ReadModel
 from projections.replay import FROM_WHERE, From
 from schemas.envelope import Recorded
@@ -68,9 +69,23 @@ class OtherShape(Exception):
         )
 
 
+class StandsElsewhere(Exception):
+    """The rebuilt rows end at another fact than the live ones, since one of both stands still."""
+
+    def __init__(self, live: Generation, stream: str) -> None:
+        super().__init__(
+            f"{stream} is parked in {live.schema}, or cannot be folded beside it, so its rows are of different moments and"
+            f" cannot take each other's place. Nothing was changed. If it is parked in the live one, see `python -m consumers"
+            f" parked list` and run `python -m consumers parked retry {live.model.name} {stream}`."
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What became of one stream. `live` are schemas by read model; `accepted` is why rebuilt rows took the live ones' place."""
+    """What became of one stream. `live` are schemas by read model; `accepted` is why rebuilt rows took the live ones' place.
+
+    `parked` is where it stands still among the rebuilt rows, `parked_live` among the live ones.
+    """
 
     stream: str
     source: From
@@ -78,6 +93,8 @@ class Checked:
     compared_at: datetime
     live: Mapping[str, str]
     tables: Sequence[TableComparison]
+    parked: Sequence[ParkedKey]
+    parked_live: Sequence[ParkedKey]
     accepted: str | None
 
     @property
@@ -95,11 +112,23 @@ class Checked:
     @property
     def is_good(self) -> bool:
         """Whether the live rows are as they must be now."""
-        return self.is_equal or self.accepted is not None
+        return (self.is_equal or self.accepted is not None) and not self.parked and not self.parked_live
 
     @property
     def verdict(self) -> str:
-        """One sentence, or two."""
+        """One sentence, or a few."""
+        return " ".join([self._judgement, *map(_cannot_be_folded, self.parked), *map(_waits, self._only_live)])
+
+    @property
+    def _only_live(self) -> Sequence[ParkedKey]:
+        """Where it stands still among the live rows, and goes on among the rebuilt ones."""
+        cannot = {key.read_model for key in self.parked}
+        return [key for key in self.parked_live if key.read_model not in cannot]
+
+    @property
+    def _judgement(self) -> str:
+        if self.is_equal and self.parked:
+            return f"Every row of {self.stream} is as its facts say, as far as they can be folded."
         if self.is_equal:
             return f"Every row of {self.stream} is as its facts say."
         if self.accepted is not None:
@@ -108,6 +137,21 @@ class Checked:
             f"Rows of {self.stream} differ, and nothing is changed. To put the rebuilt ones in their place, run this again"
             " with --accept-differences REASON."
         )
+
+
+def _cannot_be_folded(key: ParkedKey) -> str:
+    return (
+        f"In {key.read_model} it stands still at position {key.position}, for that cannot be applied ({key.error}), and"
+        f" {key.waiting} {'fact waits' if key.waiting == 1 else 'facts wait'} there. Mend the fold, or skip the fact: `python"
+        f" -m consumers parked skip {key.read_model} {key.stream} --reason …`."
+    )
+
+
+def _waits(key: ParkedKey) -> str:
+    return (
+        f"In {key.schema} it stands still at position {key.position} ({key.error}), and can be applied now: `python -m"
+        f" consumers parked retry {key.read_model} {key.stream}`."
+    )
 
 
 class OneStream:
@@ -130,7 +174,9 @@ class OneStream:
     ) -> Checked:
         """Compare, `keep` what was found, and mend what differs where that is accepted; in all these read models or none.
 
-        Raises `NotShownHere`, `StreamUnknown`, `NeverLive`, `OtherShape`, `AnotherReplayRuns`, and what reading raises.
+        What is skipped is left out, and a fact that cannot be applied parks the stream, as in any replay. Raises
+        `NotShownHere`, `StreamUnknown`, `NeverLive`, `OtherShape`, `StandsElsewhere`, `AnotherReplayRuns`, and what reading
+        raises.
         """
         began_at = datetime.now(UTC)
         showing = [model for model in models if stream.startswith(model.stream_prefixes)]
@@ -143,6 +189,10 @@ class OneStream:
             source = self._source(topic, stream)
             pairs = [self._pair(model) for model in showing]
             self._build(pairs, stream, source)
+            still = {pair: self._still(pair, stream) for pair in pairs}
+            for pair in pairs if accepted is not None else ():
+                if not still[pair].is_the_same:
+                    raise StandsElsewhere(pair.live, stream)
             found = {pair: comparison.compare(self._connection, *pair, _rows_of(pair, stream)) for pair in pairs}
             checked = Checked(
                 stream=stream,
@@ -151,6 +201,8 @@ class OneStream:
                 compared_at=datetime.now(UTC),
                 live={pair.live.model.name: pair.live.schema for pair in pairs},
                 tables=[table for tables in found.values() for table in tables],
+                parked=[of_both.rebuilt for of_both in still.values() if of_both.rebuilt],
+                parked_live=[of_both.live for of_both in still.values() if of_both.live],
                 accepted=accepted,
             )
             keep(checked)
@@ -189,7 +241,11 @@ class OneStream:
                     fact for fact in facts if fact.position <= places[pair].last_position and fact.event is not None
                 ]
                 if seen:
-                    pair.scratch.model.apply(seen, self._connection.cursor(), pair.scratch.schema)
+                    parking.apply(seen, self._connection.cursor(), pair.scratch)
+
+    def _still(self, pair: "_Pair", stream: str) -> "_Still":
+        live, rebuilt = (parking.standing_still(self._connection, each, stream) for each in pair)
+        return _Still(live, rebuilt)
 
     def _places(self, pairs: Sequence["_Pair"], source: Source, query: bytes) -> Mapping["_Pair", Checkpoint]:
         """Where the live generations stand in this source; at its beginning where nobody has brought one on yet."""
@@ -201,6 +257,17 @@ class OneStream:
 class _Pair(NamedTuple):
     live: Generation
     scratch: Generation
+
+
+class _Still(NamedTuple):
+    """Where a stream stands still among the live rows, and where among the rebuilt ones."""
+
+    live: ParkedKey | None
+    rebuilt: ParkedKey | None
+
+    @property
+    def is_the_same(self) -> bool:
+        return (self.live and self.live.event_id) == (self.rebuilt and self.rebuilt.event_id)
 
 
 class _Feed(Protocol):

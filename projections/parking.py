@@ -200,6 +200,20 @@ def parked(connection: Connection[Any], models: Iterable[ReadModel]) -> Sequence
         return cursor.execute(_LIST, [[model.name for model in models]]).fetchall()
 
 
+def standing_still(connection: Connection[Any], generation: Generation, stream: str) -> ParkedKey | None:
+    """A stream that is parked in this generation; None where it is not. It stays as it is until the transaction ends."""
+    locked = connection.execute(
+        "SELECT FROM read.parked_keys WHERE read_model = %s AND generation = %s AND stream = %s FOR UPDATE",
+        [generation.model.name, generation.number, stream],
+    ).fetchone()
+    if locked is None:
+        return None
+    [key] = [
+        key for key in parked(connection, [generation.model]) if (key.schema, key.stream) == (generation.schema, stream)
+    ]
+    return key
+
+
 def standstills(connection: Connection[Any]) -> Mapping[str, Standstill]:
     """How many streams stand still, by read model; those in which none does are left out."""
     rows = connection.execute(
