@@ -45,12 +45,14 @@ class PublisherSettings(RepublishSettings):
     """The publisher's environment.
 
     `signing_key` signs checkpoints, one every `checkpoint_seconds` while anything is published; without it there are none.
+    Every `reconcile_seconds` what is new in Kafka is held against the store; 0: never.
     """
 
     signing_key: Annotated[
         InstanceOf[SigningKey] | None, BeforeValidator(SigningKey.parse), Field(alias="TILLSTREAM_SIGNING_KEY")
     ] = None
     checkpoint_seconds: Annotated[float, Field(alias="TILLSTREAM_CHECKPOINT_SECONDS", gt=0)] = 10.0
+    reconcile_seconds: Annotated[float, Field(alias="TILLSTREAM_RECONCILE_SECONDS", ge=0)] = 30.0
     metrics_host: Annotated[str, Field(alias="TILLSTREAM_HOST")] = "127.0.0.1"
     metrics_port: Annotated[int, Field(alias="TILLSTREAM_METRICS_PORT", ge=0, le=65_535)] = 0
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(alias="LOG_LEVEL")] = "INFO"

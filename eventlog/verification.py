@@ -258,20 +258,52 @@ def walk_both(
     # Before Kafka's ends are asked for: all of it lies before them.
     published = publications.reach(connection, events.prefix).published
     kafka = KafkaWalk(events, begin, places)
-    while (last := store.chain.mark.position) < published:
-        ours, here = store.page(published)
+    if (finding := _side_by_side(store, kafka, published, told, checks)) is not None:
+        return Outcome(min(store.chain.mark, kafka.chain.mark), _with_strangers(finding, kafka))
+    finding = _behind(store, kafka.rest()) or _differing(kafka.take_repeats(), store) or checks.missed(published)
+    return Outcome(store.chain.mark, _with_strangers(finding, kafka))
+
+
+def walk_window(
+    connection: Connection[Any], events: InOrder, begin: Mark, places: Mapping[Source, int], up_to: int
+) -> Outcome:
+    """Both chains side by side from a mark up to a position that both must have; what stands behind it is left alone.
+
+    `events.places()` says afterwards where to read on.
+    """
+    store, kafka = StoreWalk(connection, begin), KafkaWalk(events, begin, places)
+    finding = _side_by_side(store, kafka, up_to, _untold, Checks())
+    return Outcome(min(store.chain.mark, kafka.chain.mark), _with_strangers(finding, kafka))
+
+
+def window(connection: Connection[Any], after: int, size: int, end: int) -> int:
+    """Where a window behind a position ends: `size` facts further, `end` at most, never among those that only Kafka has."""
+    up_to = min(after + size, end)
+    for before, mark in _leaps(connection).items():
+        if before <= up_to <= mark.position and before < mark.position:
+            return mark.position + 1 if mark.position < end else before
+    return up_to
+
+
+def _side_by_side(store: StoreWalk, kafka: KafkaWalk, up_to: int, told: Told, checks: Checks) -> Finding | None:
+    """What is wrong first, or not the same, up to a position that both must have."""
+    while (last := store.chain.mark.position) < up_to:
+        ours, here = store.page(up_to)
         if not ours:
-            here = store.chain.lacks(last + 1, f"it ends at {last}, and Kafka has acknowledged {published}")
-        theirs, there = kafka.pages(ours[-1].position if ours else published)
-        told("store and Kafka", store.chain.mark.position, published)
+            here = store.chain.lacks(last + 1, f"it ends at {last}, and Kafka has acknowledged {up_to}")
+        theirs, there = kafka.pages(ours[-1].position if ours else up_to)
+        told("store and Kafka", store.chain.mark.position, up_to)
         finding = _first(
             *(_beside(here, kafka.chain), _beside(there, store.chain), _other(ours, theirs)),
             *(checks.follow(theirs), _differing(kafka.take_repeats(), store)),
         )
         if finding is not None:
-            return Outcome(min(store.chain.mark, kafka.chain.mark), _with_strangers(finding, kafka))
-    finding = _behind(store, kafka.rest()) or _differing(kafka.take_repeats(), store) or checks.missed(published)
-    return Outcome(store.chain.mark, _with_strangers(finding, kafka))
+            return finding
+    return None
+
+
+def _untold(*_: object) -> None:
+    """Nobody watches."""
 
 
 def _behind(store: StoreWalk, under_way: Mapping[int, bytes]) -> Finding | None:

@@ -22,6 +22,7 @@ from commands.publisher.halves import NumberingHalf, SendingHalf
 from commands.publisher.handover import Handover
 from commands.publisher.progress import LEADING
 from commands.publisher.publications import Publication
+from commands.publisher.reconciling import Reconciling
 from commands.publisher.sending import Sender
 from commands.publisher.tails import StoreOlderThanKafka, Tail
 from commands.settings import PublisherSettings
@@ -120,13 +121,15 @@ class Publisher:
     def _work(
         self, connection: Connection[Any], epoch: int, publication: Publication, sender: Sender, lead: Leadership
     ) -> None:
-        """Both halves side by side, and checkpoints beside them, until one fails or the process is asked to stop."""
+        """Both halves side by side, and what goes on beside them, until one fails or the process is asked to stop."""
         handover = Handover(_ROOM)
         ended = Stop()
-        with ThreadPoolExecutor(2, "beside sending") as executor:
+        with ThreadPoolExecutor(3, "beside sending") as executor:
             beside = [executor.submit(self._number, epoch, handover, lambda: bool(ended))]
             if (key := self._settings.signing_key) is not None:
                 beside.append(executor.submit(self._make_checkpoints, epoch, publication, key, ended))
+            if self._settings.reconcile_seconds:
+                beside.append(executor.submit(self._reconcile, publication, ended))
             try:
                 sending = SendingHalf(connection, epoch, self._settings.partitions, sender, handover)
                 sending.run(self._until_over(beside, lead))
@@ -144,6 +147,11 @@ class Publisher:
         with self._connect("checkpoints") as connection:
             made = Checkpointing(connection, epoch, key, settings.bootstrap_servers, publication)
             made.run(partial(ended.wait, settings.checkpoint_seconds))
+
+    def _reconcile(self, publication: Publication, ended: Stop) -> None:
+        settings = self._settings
+        with self._connect("reconciling") as connection:
+            Reconciling(connection, publication, settings.bootstrap_servers, settings.reconcile_seconds).run(ended.wait)
 
     def _until_over(self, beside: Sequence["Future[None]"], lead: Leadership) -> Callable[[], bool]:
         def is_over() -> bool:

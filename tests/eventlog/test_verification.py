@@ -352,6 +352,32 @@ def test_a_record_without_headers_is_named_by_where_it_stands(
     assert outcome.whole_up_to == (LAST.position, LAST.hash)
 
 
+def test_windows_never_end_among_facts_that_only_kafka_has(
+    store: Connection[Any], publish: Any, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """A store that ended at 50 was accepted when Kafka ended at 70."""
+    store.execute(
+        "INSERT INTO store.acceptances (reason, store_position, kafka_position, kafka_hash)"
+        " SELECT 'restored', 50, 70, hash FROM store.positions WHERE position = 70"
+    )
+    store.execute("DELETE FROM store.positions WHERE position BETWEEN 51 AND 70")
+    publish(FACTS)
+    ends = [
+        verification.window(store, after, size, end) for after, size, end in ((0, 40, 90), (20, 40, 90), (0, 60, 65))
+    ]
+    mark = verification.BEGINNING
+    places: dict[Place, int] = {}
+
+    for up_to in (40, 71, LAST.position):
+        with closing(InOrder(kafka_bootstrap, TOPICS.values(), prefix=topic_prefix)) as events:
+            mark, finding = verification.walk_window(store, events, mark, places, up_to)
+            places = dict(events.places())
+        assert finding is None
+        assert mark == (up_to, FACTS[up_to - 1].hash)
+
+    assert ends == [40, 71, 50]
+
+
 def test_a_fact_in_anothers_partition_is_named(
     look: Look, publish: Any, kafka_bootstrap: str, topic_prefix: str
 ) -> None:
