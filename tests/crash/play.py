@@ -17,7 +17,7 @@ from tests.crash.ground import ARMED, UNARMED, CrashPlatform, Ground
 from tests.crash.troubles import Happened, Trouble, Troubles
 from tests.whole.shop import register
 
-_TROUBLE_PER_COMMANDS = 170
+_TROUBLE_PER_COMMANDS = 200
 _FEWEST = 8
 
 
