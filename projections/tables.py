@@ -18,6 +18,7 @@ Row = Mapping[str, Any]  # Values by column. What a row does not speak of is abs
 COPY_FROM_ROWS = 100  # So many rows outweigh the round trips of a COPY.
 
 # Types whose arrays can be unnested and whose values psycopg writes in binary. Lists and maps are kept as jsonb.
+_JSONB = b"\x01"  # The version of jsonb's binary form, before the text.
 _TYPES = frozenset("bigint boolean bytea date integer jsonb numeric smallint text timestamptz uuid".split())
 _COLUMN = re.compile(r'\s+"?([a-z_]+)"? +([a-z]+)')
 _KEY = re.compile(r'\s+"?([a-z_]+)"? .*PRIMARY KEY|\s+PRIMARY KEY \((.*)\)')
@@ -84,10 +85,16 @@ class Table:
 
     def _copy(self, rows: Sequence[Row], cursor: Cursor[Any], target: bytes) -> None:
         names = tuple(self.columns)
+        jsons = [place for place, type in enumerate(self.columns.values()) if type == "jsonb"]
         with cursor.copy(b"COPY %b (%b) FROM STDIN (FORMAT BINARY)" % (target, self._listed.encode())) as copy:
-            copy.set_types(list(self.columns.values()))
+            # The stream carries no types: what is written as bytes is read as the column's own type.
+            copy.set_types(["bytea" if type == "jsonb" else type for type in self.columns.values()])
             for row in rows:
-                copy.write_row([*map(row.get, names)])
+                values = [*map(row.get, names)]
+                for place in jsons:
+                    if values[place] is not None:
+                        values[place] = _JSONB + to_json(values[place])
+                copy.write_row(values)
 
     def _of(self, text: str) -> str:
         return text.replace("{table}", self.name)
