@@ -286,8 +286,14 @@ WISHES = {
 }
 
 
-@pytest.mark.parametrize("wish", [*WISHES, "change"])
-@pytest.mark.parametrize("fault", ["reset_before", "reset_after", "server_error", "server_error_after"])
+@pytest.mark.parametrize(
+    ("wish", "fault"),
+    [
+        *(("cancel now", fault) for fault in ("reset_before", "reset_after", "server_error", "server_error_after")),
+        ("cancel", "reset_after"),
+        ("change", "server_error_after"),
+    ],
+)
 async def test_an_answer_that_never_came_is_found_out_and_the_change_made_once(
     subscribed: Subscribed, vault: MemoryVault, lookalike: LookAlike, wish: str, fault: str
 ) -> None:

@@ -40,11 +40,8 @@ async def test_a_single_fault_is_passed_over_and_opens_one_page(
     assert await lookalike.sessions_opened() == before + 1
 
 
-@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "server_error", "server_error_after", "conflict"])
-async def test_a_fault_that_stays_leaves_the_outcome_unknown(
-    gateway: StripeGateway, lookalike: LookAlike, kind: str
-) -> None:
-    await lookalike.control("faults", kind=kind, path=SESSIONS, times=9)
+async def test_a_fault_that_stays_leaves_the_outcome_unknown(gateway: StripeGateway, lookalike: LookAlike) -> None:
+    await lookalike.control("faults", kind="server_error", path=SESSIONS, times=9)
 
     with pytest.raises(GatewayUnavailable) as caught:
         await opened(gateway, order())

@@ -7,7 +7,7 @@ import pytest
 import stripe
 
 from domain.payment import RefundStatus
-from gateways.errors import GatewayKeyMismatch, GatewayRefused, GatewayUnavailable, RefundNotPossible
+from gateways.errors import GatewayKeyMismatch, GatewayRefused, RefundNotPossible
 from gateways.port import RefundOrder
 from gateways.stripe.client import StripeGateway
 from gateways.stripe.requests import API_VERSION
@@ -119,16 +119,3 @@ async def test_a_single_fault_is_passed_over_and_makes_one_refund(
     await gateway.refund(gateway.refund_request(order(charge)), new_key())
 
     assert len(await gateway.list_refunds(str(charge.payment_intent))) == 1
-
-
-@pytest.mark.parametrize(
-    "kind", ["reset_before", "reset_after", "server_error", "server_error_after", "conflict", "rate_limit"]
-)
-async def test_a_fault_that_stays_leaves_it_unknown_whether_money_went(
-    gateway: StripeGateway, lookalike: LookAlike, kind: str
-) -> None:
-    charge = await lookalike.charge()
-    await lookalike.control("faults", kind=kind, path=REFUNDS, method="POST", times=9)
-
-    with pytest.raises(GatewayUnavailable):
-        await gateway.refund(gateway.refund_request(order(charge)), new_key())
