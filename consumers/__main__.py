@@ -122,6 +122,8 @@ def _reactions() -> None:
         group_id=f"{settings.prefix}reactions",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
+        session_timeout_ms=6_000,  # As the projector's: where one is killed, its users do not wait for long.
+        heartbeat_interval_ms=500,
         topic_metadata_refresh_interval_ms=5_000,  # The topic may be made after we have begun to look for it.
     )
     follow(consumer, settings.users_topic, partial(_reactions_on, settings), stop)
