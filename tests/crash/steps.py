@@ -20,6 +20,7 @@ from sandbox.addresses import LOOPBACK
 
 PORT = "TILLSTREAM_TEST_STEPS_PORT"  # Where a process listens for its orders, and in
 PROCESS = "TILLSTREAM_TEST_STEPS_PROCESS"  # whose steps it goes.
+MORE = "TILLSTREAM_TEST_STEPS_MORE"  # A module with further STEPS, and a `hasten` to call first.
 
 _ANSWER_WITHIN_SECONDS = 0.2
 
@@ -89,8 +90,12 @@ def listen() -> None:
     """Take orders from now on, in a process whose environment says so. Called before the process begins."""
     if PORT not in os.environ:
         return
-    orders = Orders()
-    for name, step in STEPS.items():
+    orders, more = Orders(), dict[str, Step]()
+    if MORE in os.environ:
+        module = importlib.import_module(os.environ[MORE])
+        module.hasten()
+        more = module.STEPS
+    for name, step in {**STEPS, **more}.items():
         if step.process == os.environ[PROCESS]:
             watch(step, functools.partial(orders.reached, name))
     ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
