@@ -119,7 +119,7 @@ def verify(
     console = Console()
     with _sentences_for_errors(), Screen(console) as screen:
         outcome = _verify(source, keys, first, screen)
-    console.print(_verdict(source, outcome), markup=False, highlight=False, soft_wrap=True)
+    console.print(_verdict(source, outcome, first), markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if outcome.finding is None else 1)
 
 
@@ -159,7 +159,7 @@ def republish(
     with _sentences_for_errors(), Screen(console) as screen, ExitStack() as ends:
         settings = read(RepublishSettings, os.environ)
         kafka.wait_until_ready(settings.bootstrap_servers)
-        store = _open_store(settings, ends)
+        store = _open_store(settings, ends, "republish")
         done = Republishing(store, settings, screen.progress).run(first)
     console.print(
         f"Positions {done.first:,} to {done.last:,} are in the topics {done.prefix}… now. What follows is sent by the"
@@ -184,9 +184,11 @@ def _checks(settings: KafkaSettings, file: Path | None, store: Connection[Any] |
     return Checks(checkpoints.read(jws, keys) for jws in signed)
 
 
-def _open_store(settings: StoreSettings | StoreAndKafkaSettings, ends: ExitStack) -> Connection[Any]:
+def _open_store(
+    settings: StoreSettings | StoreAndKafkaSettings, ends: ExitStack, name: str = "verify"
+) -> Connection[Any]:
     postgres.wait_until_ready(settings.database_url)
-    store = ends.enter_context(postgres.connect(settings.database_url, name="verify", autocommit=True))
+    store = ends.enter_context(postgres.connect(settings.database_url, name=name, autocommit=True))
     numbered.prepare(store)
     return store
 
@@ -199,12 +201,13 @@ def _open_kafka(settings: KafkaSettings, ends: ExitStack) -> InOrder:
     return events
 
 
-def _verdict(source: Source, outcome: Outcome) -> str:
+def _verdict(source: Source, outcome: Outcome, first: int) -> str:
     position, hash = outcome.whole_up_to
     if outcome.finding is not None:
         return f"{outcome.finding.sentence} Everything up to position {position} is whole."
     where = {"store": "in the store", "kafka": "in Kafka", "both": "in the store and in Kafka, and the same in both"}
-    return f"Whole {where[source]}: {position:,} positions. The last one has the hash {hash.hex()}."
+    positions = f"{position:,} positions" if first == 1 else f"positions {first:,} to {position:,}"
+    return f"Whole {where[source]}: {positions}. The last one has the hash {hash.hex()}."
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from psycopg import Connection
 from rich.console import Console
 from rich.table import Table
 
+from eventlog.store import FactUnreadable
 from projections import catalog, folding, parking
 from projections.catalog import READ_MODELS, ReadModelUnknown
 from projections.parking import Decided, Decision, NotParked, ParkedKey
@@ -20,7 +21,9 @@ from projections.settings import DatabaseSettings
 from runtime import postgres, settings
 from runtime.postgres import PostgresUnreachable
 from runtime.settings import SettingsInvalid
+from schemas.codec import SchemaUnknown
 
+_REFUSALS = (SettingsInvalid, PostgresUnreachable, ReadModelUnknown, NotParked, FactUnreadable, SchemaUnknown)
 _DECISIONS = 10  # So many are listed.
 
 app = typer.Typer(no_args_is_help=True, help="What stands still in the read models, and how it goes on.")
@@ -81,8 +84,11 @@ def _connected() -> Iterator[Connection[Any]]:
         postgres.wait_until_ready(given.database_url, given.startup_seconds)
         with folding.connect(given.database_url, "parked") as connection:
             yield connection
-    except (SettingsInvalid, PostgresUnreachable, ReadModelUnknown, NotParked, psycopg.OperationalError) as error:
-        typer.echo(str(error).strip(), err=True)
+    except _REFUSALS as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
+        typer.echo(postgres.sentence(error), err=True)
         raise typer.Exit(1) from error
 
 

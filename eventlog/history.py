@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from eventlog.store import fact_in
 from runtime.postgres import Pool
-from schemas import chain, codec
+from schemas import chain
 from schemas.envelope import Recorded
 
 _POSITION_AT = files(__package__).joinpath("history.position_at.sql").read_bytes()
@@ -48,7 +49,7 @@ async def facts(pool: Pool, stream: str, up_to: int) -> AsyncIterator[Recorded]:
     while True:
         async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_FACTS, _wanted(stream, after, up_to), prepare=True, binary=True)
-            page = [_fact(row) for row in await cursor.fetchall()]
+            page = [fact_in(row) for row in await cursor.fetchall()]
         for fact in page:
             yield fact
         if len(page) < _AT_ONCE:
@@ -84,12 +85,8 @@ class History:
         """A page of a stream's facts after a version, as far as they were numbered up to a position; empty at its end."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             cursor.execute(_FACTS, _wanted(stream, after, up_to), prepare=True, binary=True)
-            return [_fact(row) for row in cursor.fetchall()]
+            return [fact_in(row) for row in cursor.fetchall()]
 
 
 def _wanted(stream: str, after: int, up_to: int) -> Mapping[str, Any]:
     return {"stream": stream, "after": after, "up_to": up_to, "limit": _AT_ONCE, "genesis": chain.GENESIS}
-
-
-def _fact(row: Mapping[str, Any]) -> Recorded:
-    return Recorded(**row, event=codec.decode(row["value"]).event)

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from eventlog.log import Batch, Source
 from eventlog.topics import partition_of
 from schemas import chain, codec
+from schemas.codec import ValueUnreadable
 from schemas.envelope import Recorded
 
 STORE = Source("store", 0)
@@ -24,6 +25,17 @@ _NUMBERED = b"""
 
 _POLL_SECONDS = 0.05
 _AT_ONCE = 10_000
+
+
+class FactUnreadable(Exception):
+    """A fact in the store is damaged: its bytes are not the record that they were."""
+
+    def __init__(self, row: Mapping[str, Any], error: ValueUnreadable) -> None:
+        super().__init__(
+            f"Position {row['position']} ({row['type']} of {row['stream']}, version {row['version']}) cannot be read in the"
+            f" store: {error}. Run `python -m commands verify`: it says whether the fact is whole in Kafka, and docs/proof.md"
+            " what to do then."
+        )
 
 
 class StoreLog:
@@ -92,10 +104,14 @@ class StoreLog:
         del rows[limit:]
         facts = []
         for row in rows:
-            facts.append(_fact(row, before))
+            facts.append(fact_in({**row, "previous_hash": before}))
             before = row["hash"]
         return facts
 
 
-def _fact(row: Mapping[str, Any], previous_hash: bytes) -> Recorded:
-    return Recorded(**row, event=codec.decode(row["value"]).event, previous_hash=previous_hash)
+def fact_in(row: Mapping[str, Any]) -> Recorded:
+    """The fact in a row that has all of it but its event. Raises `FactUnreadable` and `SchemaUnknown`."""
+    try:
+        return Recorded(**row, event=codec.decode(row["value"]).event)
+    except ValueUnreadable as error:
+        raise FactUnreadable(row, error) from error

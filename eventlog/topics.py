@@ -6,6 +6,7 @@ ever deleted, the order per stream holds, the broker's clock) cannot be had agai
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -133,19 +134,33 @@ def _safe(settings: TopicSettings) -> Mapping[str, str]:
 
 
 def _ensure(admin: AdminClient, wanted: _Wanted) -> None:
-    if missing := _missing(admin, wanted):
-        _create(admin, missing, wanted)
+    with _told():
+        if missing := _missing(admin, wanted):
+            _create(admin, missing, wanted)
     _check(admin, wanted, _TIMEOUT_SECONDS)
 
 
 def _check(admin: AdminClient, wanted: _Wanted, timeout_seconds: float) -> None:
     deadline = time.monotonic() + timeout_seconds
-    while missing := _missing(admin, wanted):
-        if time.monotonic() >= deadline:
-            raise TopicsMissing(missing)
-        time.sleep(0.1)
-    if differences := [*_differing_shapes(admin, wanted), *_differing_configs(admin, wanted)]:
+    with _told():
+        while missing := _missing(admin, wanted):
+            if time.monotonic() >= deadline:
+                raise TopicsMissing(missing)
+            time.sleep(0.1)
+        differences = [*_differing_shapes(admin, wanted), *_differing_configs(admin, wanted)]
+    if differences:
         raise TopicsUnfit(differences)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise `TopicsUnfit` where the broker does not say what there is."""
+    try:
+        yield
+    except KafkaException as error:
+        raise TopicsUnfit(
+            [f"Nobody knows how they are: Kafka says {error.args[0].str()}. See that it runs."]
+        ) from error
 
 
 def _create(admin: AdminClient, topics: Sequence[str], wanted: _Wanted) -> None:

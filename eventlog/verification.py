@@ -234,6 +234,8 @@ def walk_kafka(events: InOrder, told: Told, checks: Checks, first: int = 1) -> O
     kafka = KafkaWalk(events, BEGINNING if first == 1 else Mark(first - 1, b""))
     while True:
         facts, finding = kafka.page()
+        if not facts and not kafka.chain.mark.hash:
+            finding = kafka.chain.lacks(first, "there is no such position, nor any behind it")
         finding = _first(finding, checks.follow(facts), *(_unlike_itself(fact) for fact in kafka.take_repeats()))
         if not facts:
             finding = finding or checks.missed(kafka.chain.mark.position)

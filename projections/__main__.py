@@ -118,6 +118,7 @@ def replay_command(
         if moment is not None:
             _keep_as_of(models, source, moment, console)
             return
+        report.make_folder(reports)
         if stream is not None:
             found: report.Found = _check(models, source, stream, accept_differences, reports, console)
         else:

@@ -4,15 +4,18 @@ import psycopg
 from psycopg import errors
 
 from eventlog.kafka import LogInterrupted, PlaceGone
+from eventlog.store import FactUnreadable
 from projections.checkpoints import CheckpointsMoved
 from projections.isolation import ReadModelBroken
 from projections.replay import NeverTogether
+from projections.report import ReportUnwritable
 from runtime import postgres
 from schemas.cloudevents import ForeignRecord
 from schemas.codec import SchemaUnknown
 
 EXPECTED = (
-    *(LogInterrupted, PlaceGone, ForeignRecord, SchemaUnknown, CheckpointsMoved, ReadModelBroken, NeverTogether),
+    *(LogInterrupted, PlaceGone, ForeignRecord, SchemaUnknown, FactUnreadable),
+    *(CheckpointsMoved, ReadModelBroken, NeverTogether, ReportUnwritable),
     *(psycopg.OperationalError, errors.UndefinedTable),
 )
 

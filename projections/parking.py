@@ -14,12 +14,12 @@ import structlog
 from psycopg import Connection, Cursor
 from psycopg.rows import class_row, dict_row
 
+from eventlog.store import fact_in
 from projections import isolation
 from projections.generations import Generation
 from projections.isolation import describe
 from projections.read_model import ReadModel
 from projections.statements import beside
-from schemas import codec
 from schemas.envelope import Recorded
 
 log = structlog.get_logger()
@@ -279,7 +279,7 @@ def _try_again(cursor: Cursor[Any], generation: Generation, stream: str) -> Outc
 def _waiting(cursor: Cursor[Any], generation: Generation, stream: str) -> Sequence[Recorded]:
     with cursor.connection.cursor(row_factory=dict_row, binary=True) as reading:
         rows = reading.execute(_WAITING, _key(generation, stream)).fetchall()
-    return [Recorded(**row, event=codec.decode(row["value"]).event) for row in rows]
+    return [fact_in(row) for row in rows]
 
 
 def _key(generation: Generation, stream: str) -> dict[str, Any]:

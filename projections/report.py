@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple, Protocol, cast
 
 from rich.console import Console
@@ -44,6 +45,15 @@ class Found(Protocol):
     def is_good(self) -> bool: ...
 
 
+class ReportUnwritable(Exception):
+    """There is no place for a report."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"No report can be written to {folder} ({error.strerror}). Make room there, or name another folder with --report."
+        )
+
+
 class Files(NamedTuple):
     """A report as it is kept: `text` is what the screen shows, with every difference that was noted; `data` is JSON."""
 
@@ -52,18 +62,31 @@ class Files(NamedTuple):
 
 
 def files_of(found: Found, folder: Path) -> Files:
-    """Where an found is kept: `<folder>/20260301T020000Z-payments.txt` and `.json`."""
+    """Where it is kept: `<folder>/20260301T020000Z-payments.txt` and `.json`."""
     stem = f"{found.began_at:%Y%m%dT%H%M%S%fZ}-{found.name}"
     return Files(folder / f"{stem}.txt", folder / f"{stem}.json")
 
 
+def make_folder(folder: Path) -> None:
+    """See, before anything is done, that there will be a place for a report. Raises `ReportUnwritable`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ReportUnwritable(folder, error) from error
+
+
 def write(found: Found, folder: Path) -> Files:
-    """Keep an found in files of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Keep what was found in files of its own. Raises `ReportUnwritable`."""
     files = files_of(found, folder)
-    files.data.write_text(json.dumps(_as_json(found), indent=2, ensure_ascii=False, default=str) + "\n")
-    with files.text.open("w") as file:
-        _print(found, Console(file=file, width=_WIDE), examples=None)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.data.write_text(json.dumps(_as_json(found), indent=2, ensure_ascii=False, default=str) + "\n")
+        with files.text.open("w") as file:
+            _print(found, Console(file=file, width=_WIDE), examples=None)
+    except OSError as error:
+        raise ReportUnwritable(folder, error) from error
     return files
 
 

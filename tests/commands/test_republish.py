@@ -14,7 +14,10 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from commands.__main__ import app
+from commands.publisher import republishing as republishing_module
+from commands.publisher import sending
 from commands.publisher.publications import republishing
+from commands.publisher.sending import Sender
 from eventlog import verification
 from eventlog.topics import TopicSettings, partition_of
 from runtime import leadership
@@ -191,6 +194,31 @@ def test_one_at_a_time(stage: Stage) -> None:
     assert done.status == 1
     assert f"Somebody is republishing to {stage.new}… already." in done.stderr
 
+
+def test_kafka_and_postgres_lost_half_way_are_said_and_it_goes_on_when_they_are_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    producer = sending.producer
+    with monkeypatch.context() as away:
+        away.setattr(republishing_module, "_SILENT_SECONDS", 0.3)
+        away.setattr(sending, "producer", lambda _servers, **config: producer("127.0.0.1:1", **config))
+        no_kafka = stage.republish()
+    with monkeypatch.context() as cut:
+        cut.setattr(republishing_module, "_AT_ONCE", 20)
+        cut.setattr(Sender, "settle", lambda *_: stage.run(_CUT_OFF))
+        no_postgres = stage.republish()
+
+    assert (no_kafka.status, no_postgres.status) == (1, 1)
+    assert "it has acknowledged nothing for 0.3 seconds" in no_kafka.stderr
+    assert no_postgres.stderr.startswith("Postgres broke off (")
+    assert stage.republish().status == 0
+    assert_holds(stage.held(), FACTS)
+
+
+_CUT_OFF = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE application_name = 'tillstream republish' AND datname = current_database()
+"""
 
 _DIES = """
 import os, signal

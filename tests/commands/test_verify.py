@@ -27,8 +27,8 @@ class Stage(NamedTuple):
 
     env: Mapping[str, str]
 
-    def verify(self, source: str = "both", **changes: str) -> Done:
-        result = CliRunner().invoke(app, ["verify", "--source", source], env={**self.env, **changes})
+    def verify(self, source: str = "both", *arguments: str, **changes: str) -> Done:
+        result = CliRunner().invoke(app, ["verify", "--source", source, *arguments], env={**self.env, **changes})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Done(result.exit_code, result.stdout, result.stderr)
@@ -70,6 +70,16 @@ def test_a_whole_log_ends_with_status_0_and_its_last_hash(stage: Stage, source: 
     assert done.status == 0, done.said
     assert f"{where}{LAST.position} positions. The last one has the hash {LAST.hash.hex()}." in done.stdout
     assert f"{LAST.position} of " in done.stdout  # How far it came, and how much there is.
+
+
+def test_kafka_alone_can_be_walked_from_a_position_on_that_is_there(stage: Stage) -> None:
+    from_there, beyond = stage.verify("kafka", "--from", "60"), stage.verify("kafka", "--from", str(LAST.position + 1))
+
+    assert from_there.status == 0
+    assert f"Whole in Kafka: positions 60 to {LAST.position}." in from_there.stdout
+    assert beyond.status == 1
+    assert f"Position {LAST.position + 1} is missing in Kafka: there is no such position" in beyond.stdout
+    assert stage.verify("both", "--from", "60").status == 2
 
 
 def test_each_side_needs_no_word_about_the_other(stage: Stage) -> None:

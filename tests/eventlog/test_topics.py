@@ -117,6 +117,15 @@ def test_fewer_replicas_than_promised_are_refused(admin: AdminClient, settings: 
     assert "min.insync.replicas is 1 and must be 2." in str(refusal.value)
 
 
+def test_a_broker_that_goes_away_while_it_is_asked_is_told(
+    settings: TopicSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics, "_TIMEOUT_SECONDS", 0.2)
+
+    with pytest.raises(TopicsUnfit, match="Nobody knows how they are: Kafka says "):
+        topics.check(kafka.admin("127.0.0.1:1"), settings)
+
+
 def test_more_replicas_than_brokers_are_told_by_name(admin: AdminClient, topic_prefix: str) -> None:
     with pytest.raises(TopicsUnfit, match=rf"{topic_prefix}\w+ cannot be created"):
         topics.ensure(admin, TopicSettings(prefix=topic_prefix, partitions=3, replication=3, min_isr=2))

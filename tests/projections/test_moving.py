@@ -17,9 +17,8 @@ from tests.published import PARTITIONS, lives_of_payments, make_topics, send
 OTHER_PARTITIONS = 3
 
 
-def other_topics(stage: Stage, facts: Sequence[Recorded]) -> Mapping[str, str]:
+def other_topics(stage: Stage, prefix: str, facts: Sequence[Recorded]) -> Mapping[str, str]:
     """The environment with topics that hold these facts."""
-    prefix = f"{stage.env['KAFKA_TOPIC_PREFIX']}other."
     make_topics(stage.env["KAFKA_BOOTSTRAP_SERVERS"], prefix, OTHER_PARTITIONS)
     send(stage.env["KAFKA_BOOTSTRAP_SERVERS"], prefix, facts, OTHER_PARTITIONS)
     return {**stage.env, "KAFKA_TOPIC_PREFIX": prefix, "KAFKA_TOPIC_PARTITIONS": str(OTHER_PARTITIONS)}
@@ -38,10 +37,10 @@ def stand_unevenly(stage: Stage) -> None:
 
 
 def test_what_one_partition_has_not_shown_comes_from_the_store_and_what_follows_from_the_new_topics(
-    stage: Stage,
+    stage: Stage, topic_prefix: str
 ) -> None:
     stand_unevenly(stage)
-    env = other_topics(stage, FACTS)
+    env = other_topics(stage, topic_prefix, FACTS)
 
     done = projections(env, "move")
     replayed = replay(env, stage.folder / "reports", "payments", "--source", "kafka")
@@ -56,10 +55,10 @@ def test_what_one_partition_has_not_shown_comes_from_the_store_and_what_follows_
 
 
 def test_broken_off_half_way_nobody_reads_on_until_it_is_run_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_unevenly(stage)
-    env = other_topics(stage, FACTS)
+    env = other_topics(stage, topic_prefix, FACTS)
 
     def break_off(*_: object) -> None:
         raise LogInterrupted("The network is away.")
@@ -77,19 +76,19 @@ def test_broken_off_half_way_nobody_reads_on_until_it_is_run_again(
     assert stage.is_untouched()
 
 
-def test_half_built_generations_are_dropped_since_they_stand_in_the_old_topics(stage: Stage) -> None:
+def test_half_built_generations_are_dropped_since_they_stand_in_the_old_topics(stage: Stage, topic_prefix: str) -> None:
     stage.run("DELETE FROM payments_1.payments WHERE payment_id IN (SELECT min(payment_id) FROM payments_1.payments)")
     assert stage.replay().status == 1
     assert stage.states()["payments_2"] == "refused"
 
-    done = projections(other_topics(stage, FACTS), "move")
+    done = projections(other_topics(stage, topic_prefix, FACTS), "move")
 
     assert done.status == 0, done.said
     assert stage.states() == {"payments_1": "live"}
 
 
-def test_topics_that_do_not_go_on_where_the_read_models_stand_are_refused(stage: Stage) -> None:
-    env = other_topics(stage, lives_of_payments(60, seed=2).facts)
+def test_topics_that_do_not_go_on_where_the_read_models_stand_are_refused(stage: Stage, topic_prefix: str) -> None:
+    env = other_topics(stage, topic_prefix, lives_of_payments(60, seed=2).facts)
 
     others_facts = projections(env, "move")
     stage.run(f"INSERT INTO store.publications VALUES ('{env['KAFKA_TOPIC_PREFIX']}', 3, {len(FACTS) + 2}, 0)")

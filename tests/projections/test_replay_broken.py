@@ -116,6 +116,36 @@ def test_a_record_that_cannot_be_read_ends_it_with_its_sentence(
     assert growing_stage.is_untouched()
 
 
+def test_a_fact_that_is_damaged_in_the_store_is_named_whatever_is_asked_for(stage: Stage) -> None:
+    bad = FACTS[20]
+    stage.run(
+        "SET session_replication_role = replica;"
+        f" UPDATE store.events SET payload = substr(payload, 1, 15) WHERE event_id = '{bad.event_id}'"
+    )
+
+    for arguments in ((), ("--stream", bad.stream), ("--as-of", "60")):
+        done = stage.replay("--source", "store", *arguments)
+
+        assert done.status == 1
+        assert (
+            f"Position {bad.position} ({bad.type} of {bad.stream}, version 1) cannot be read in the store"
+            in done.stderr
+        )
+        assert "Run `python -m commands verify`" in done.stderr
+    assert stage.is_untouched()
+
+
+def test_where_no_report_can_be_written_nothing_is_begun(stage: Stage) -> None:
+    (stage.folder / "reports").write_text("in the way")
+
+    for arguments in ((), ("--stream", FACTS[0].stream)):
+        done = stage.replay("--source", "store", *arguments)
+
+        assert done.status == 1
+        assert f"No report can be written to {stage.folder / 'reports'} (File exists)." in done.stderr
+    assert stage.states() == {"payments_1": "live"}
+
+
 def test_a_place_that_the_topic_does_not_hold_is_named(growing_stage: Stage) -> None:
     """As after a topic was deleted and made anew: the half-built generation stands where it does not reach."""
     append_and_count_as_seen(growing_stage, b"hello", b"world", [])
