@@ -64,6 +64,9 @@ ENDPOINTS = (
 
 
 STOP_SECONDS = 2
+KEEP_ALIVE_SECONDS = (
+    60  # Longer than clients keep a connection: one that is closed just when it is used again is no answer.
+)
 
 
 def run(
@@ -99,6 +102,7 @@ def uvicorn_config(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> uv
         port=port,
         http=BreakableProtocol,
         log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
 

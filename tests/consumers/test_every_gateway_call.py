@@ -51,8 +51,8 @@ from tests.sandbox.stripe.lookalike import API_KEY, WEBHOOK_SECRET, LookAlike
 from vault.memory import MemoryVault
 
 CARD = "4242424242424242"
-TIMEOUT_SECONDS = 0.2
-HANGS_SECONDS = 0.5
+TIMEOUT_SECONDS = 0.1
+HANGS_SECONDS = 0.3
 SHORTLY, NEXT_DAY = timedelta(minutes=2), timedelta(hours=25)
 PRODUCTS = replace(SHOP, products={**SHOP.products, MONTHLY.product_id: MONTHLY, CALLS.product_id: CALLS})
 
