@@ -67,7 +67,7 @@ def prepare_grouping(servers: Servers, share: float) -> Iterator[Sides]:
 
 async def _ours(database_url: str, count: int, at_once: int = AT_ONCE, under_way: int = UNDER_WAY) -> Figures:
     """Callers that each wait for their answer: state loaded, decided, encoded, recorded, the publisher told."""
-    pool = postgres.pool(database_url, name="store", size=_CONNECTIONS)
+    pool = postgres.pool(database_url, name="store", size=_CONNECTIONS, plans_once=True)
     await pool.open(wait=True)
     store = PostgresStore(pool, at_once=at_once, under_way=under_way)
     contexts = iter([_context() for _ in range(count)])

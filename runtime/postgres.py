@@ -60,18 +60,27 @@ def sentence(error: psycopg.Error) -> str:
     return f"Postgres broke off ({reason}). See that it runs."
 
 
-def pool(database_url: str, *, name: str, size: int, timeout_seconds: float = 5.0) -> Pool:
-    """A pool of autocommit connections, not yet open. A caller waits for one at most `timeout_seconds`."""
+def pool(database_url: str, *, name: str, size: int, timeout_seconds: float = 5.0, plans_once: bool = False) -> Pool:
+    """A pool of autocommit connections, not yet open. A caller waits for one at most `timeout_seconds`.
+
+    With `plans_once`, a prepared statement is planned for any parameters, and not for those of each use: right for long
+    statements that look rows up by their keys, of which the planning takes longer than the work.
+    """
     return Pool(
         database_url,
         kwargs={"autocommit": True, "application_name": f"tillstream {name}", "connect_timeout": 5},
         min_size=1,
         max_size=size,
         timeout=timeout_seconds,
+        configure=_plan_once if plans_once else None,
         reconnect_timeout=5.0,  # then a caller's wish makes a new attempt; the pool's own pauses double up to minutes
         name=name,
         open=False,
     )
+
+
+async def _plan_once(connection: AsyncConnection[Any]) -> None:
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
 
 
 def connect(

@@ -13,7 +13,8 @@ MOST_STREAMS = 20_000
 class RecentStreams:
     """Bounded: the stream that was not wanted for longest is forgotten. Holds what is committed, and nothing else.
 
-    A state from here may be old. Whoever takes it reads the facts after it, and has the log confirm that it is the log's.
+    A state from here may be old. Whoever takes it reads the facts after it, or has the log confirm with the write that
+    there are none, and in either case that the state is the log's. That nothing happened yet is kept as well.
     """
 
     def __init__(self, most: int = MOST_STREAMS) -> None:
@@ -31,7 +32,7 @@ class RecentStreams:
         """These are committed. Of what is known of a stream, the newest stays."""
         for stream_id, folded in streams.items():
             kept = self._kept.get(stream_id)
-            if folded.version and (kept is None or folded.version > kept.version):
+            if kept is None or folded.version > kept.version:
                 self._kept[stream_id] = folded
                 self._kept.move_to_end(stream_id)
         while len(self._kept) > self._most:

@@ -13,7 +13,7 @@ from commands.store.cache import RecentStreams
 from commands.store.connections import Connection, on_connection
 from commands.store.contention import Contention
 from commands.store.units import Asked, Draft, Key, Told, Unit, streams_of, units
-from commands.store.writing import Written, write_at_once, write_in_turn
+from commands.store.writing import Written, write_at_once, write_in_turn, write_on_trust
 from domain.errors import DomainError
 from runtime.postgres import Pool
 
@@ -92,15 +92,20 @@ class Committer:
         """Commit these: at once, or, where there were rivals of late, each unit in its turn."""
         calm: list[Unit] = []
         for unit in units(taken):
-            if self._contention.among(stream.id for stream in streams_of([unit])):
+            if self._contested(unit):
                 self._spawn(self._in_turn(unit))
             else:
                 calm.append(unit)
-        left = await self._attempt(calm, write_at_once) if calm else []
+        left = await self._attempt(calm, write_on_trust) if calm else []
+        if again := [unit for unit in left if not self._contested(unit)]:
+            left = [*filter(self._contested, left), *await self._attempt(again, write_at_once)]
         for unit in left:
             self._spawn(self._in_turn(unit))
         self._free += 1
         self._release(_keys(chain(*calm)) - _keys(chain(*left)))
+
+    def _contested(self, unit: Unit) -> bool:
+        return self._contention.among(stream.id for stream in streams_of([unit]))
 
     async def _in_turn(self, unit: Unit) -> None:
         left: Unit = unit
@@ -141,8 +146,8 @@ class Committer:
 
     def _settle(self, written: Written) -> Sequence[Unit]:
         left = [unit for draft in written.drafts if (unit := _tell(draft, written.verdicts))]
-        if any(verdict.word == "late" for verdict in written.verdicts.values()):
-            self._note(left)
+        if left:
+            self._note(unit for unit in left if written.met_a_rival(unit))
         happened = [write.after for write in written.recorded() if write.after]
         for after in happened:
             self._recent.keep(after)

@@ -1,7 +1,8 @@
 """What one command writes, as rows: built here for every store that takes them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -12,13 +13,13 @@ from commands.store.outcome import Outcome
 from commands.store.refs import Ref, owned, refs
 from commands.store.states import Folded, FoldedStreams
 from domain.errors import DomainError
-from domain.streams import Facts
 from schemas import codec, names
 from vault.port import SealedRecord
 
+_NONE: Mapping[Any, Any] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
+
+class EventRow(NamedTuple):
     """A fact, encoded once: `payload` is the value that Kafka gets. What all facts of a command share is its context's."""
 
     stream: str
@@ -30,8 +31,7 @@ class EventRow:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
+class Write(NamedTuple):
     """All that one command writes: its outcome, its facts in order, the streams of the outside ids and the times they name.
 
     `after` has the streams that get facts as they stand once these are recorded: what cannot be folded is not written. A
@@ -41,10 +41,10 @@ class Write:
     context: Context
     outcome: Outcome
     events: Sequence[EventRow] = ()
-    refs: Mapping[Ref, str] = field(default_factory=dict)
+    refs: Mapping[Ref, str] = _NONE
     deadlines: Sequence[Deadline] = ()
     sealed: Sequence[SealedRecord] = ()
-    after: Mapping[str, Folded] = field(default_factory=dict)
+    after: Mapping[str, Folded] = _NONE
     error: DomainError | None = None
 
     def receipt(self) -> Receipt:
@@ -72,24 +72,32 @@ def _refused(states: FoldedStreams, context: Context, error: DomainError) -> Wri
 
 
 def _decided(states: FoldedStreams, context: Context, decided: Decided) -> Write:
-    versions, after = states.versions(), states.after(decided.facts)
+    """In one walk over the facts: every command comes by here, and most have one fact that names nothing outside."""
+    after: dict[str, Folded] = {}
     events: list[EventRow] = []
     streams_of_refs: dict[Ref, str] = {}
-    for stream, event in _in_order(decided.facts):
-        versions[stream] = versions.get(stream, 0) + 1
-        events.append(event_row(stream, versions[stream], event, context.actor))
-        streams_of_refs.update(dict.fromkeys(refs(event), stream))
-        if versions[stream] == 1:
-            streams_of_refs.update(dict.fromkeys(owned(stream, event, context.project_id), stream))
-    last = {event.stream: event.event_id for event in events}
-    after = {stream: folded._replace(last=last[stream]) for stream, folded in after.items()}
-    outcome = Outcome(fingerprint=context.fingerprint, answer=decided.answer, refusal=None, versions=versions)
+    deadlines: list[Deadline] = []
+    for part in decided.facts:
+        stream, evolve = part.stream.id, part.stream.kind.evolve
+        for event in part.events:
+            state, version, _ = after.get(stream) or states.folded(stream)
+            row = event_row(stream, version + 1, event, context.actor)
+            events.append(row)
+            after[stream] = Folded(evolve(state, event), version + 1, row.event_id)
+            for ref in refs(event):
+                streams_of_refs[ref] = stream
+            if version == 0:
+                streams_of_refs.update(dict.fromkeys(owned(stream, event, context.project_id), stream))
+            deadlines += [Deadline(row.topic, stream, due_at, context.project_id) for due_at in due_times(event)]
+    versions = states.versions()
+    for stream, folded in after.items():
+        versions[stream] = folded.version
     return Write(
         context=context,
-        outcome=outcome,
+        outcome=Outcome(fingerprint=context.fingerprint, answer=decided.answer, refusal=None, versions=versions),
         events=events,
         refs=streams_of_refs,
-        deadlines=list(_deadlines(decided.facts, context.project_id)),
+        deadlines=deadlines,
         sealed=context.sealed,
         after=after,
     )
@@ -108,14 +116,3 @@ def event_row(stream: str, version: int, event: object, actor: str) -> EventRow:
         schema_id=schema_id,
         payload=payload,
     )
-
-
-def _deadlines(facts: Sequence[Facts], project_id: str) -> Iterator[Deadline]:
-    for part in facts:
-        for event in part.events:
-            for due_at in due_times(event):
-                yield Deadline(part.stream.kind.topic, part.stream.id, due_at, project_id)
-
-
-def _in_order(facts: Sequence[Facts]) -> Iterator[tuple[str, object]]:
-    return ((part.stream.id, event) for part in facts for event in part.events)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from domain.streams import Facts, Stream
+from domain.streams import Stream
 from schemas import codec
 
 S = TypeVar("S")
@@ -38,7 +38,7 @@ class FoldedStreams:
         self._folded = folded
 
     def __getitem__(self, stream: Stream[S, E]) -> S | None:
-        state: S | None = self._promised(stream.id).state
+        state: S | None = self.folded(stream.id).state
         return state
 
     def versions(self) -> dict[str, int]:
@@ -47,19 +47,10 @@ class FoldedStreams:
 
     def only(self, streams: Iterable[Stream[Any, Any]]) -> "FoldedStreams":
         """These streams alone, as one of several decisions was promised them."""
-        return FoldedStreams({stream.id: self._promised(stream.id) for stream in streams})
+        return FoldedStreams({stream.id: self.folded(stream.id) for stream in streams})
 
-    def after(self, facts: Iterable[Facts]) -> Mapping[str, Folded]:
-        """Those streams that get facts, as they stand when these are recorded."""
-        moved: dict[str, Folded] = {}
-        for part in facts:
-            if part.events:
-                stream = part.stream
-                state, version, _ = moved.get(stream.id) or self._promised(stream.id)
-                moved[stream.id] = Folded(stream.kind.fold(part.events, state), version + len(part.events))
-        return moved
-
-    def _promised(self, stream_id: str) -> Folded:
+    def folded(self, stream_id: str) -> Folded:
+        """A stream with its version."""
         assert stream_id in self._folded, f"stream {stream_id} was not promised to this decision: name it in record()"
         return self._folded[stream_id]
 

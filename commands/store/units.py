@@ -51,10 +51,13 @@ Unit = Sequence[Asked]
 
 
 class Result(NamedTuple):
-    """What a command comes to once its unit is written. `again`: it was asked for earlier in the same unit."""
+    """What a command comes to once its unit is written; None where that is left for another try.
+
+    `again`: it was asked for earlier in the same unit.
+    """
 
     asked: Asked
-    told: Told
+    told: Told | None
     again: bool
 
     def after(self, verdicts: Mapping[UUID, Verdict]) -> Told | None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
 from commands.ports import Context
-from commands.store.append import append
+from commands.store.append import CHECKED, PLAIN, TRUSTED, append
 from commands.store.rows import Write, decide_on
 from commands.store.states import Folded, FoldedStreams
 from runtime.postgres import Pool
@@ -128,3 +129,8 @@ async def until_somebody_waits(connections: Pool) -> None:
                 return
             await asyncio.sleep(0.01)
     raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize("statement", [PLAIN, CHECKED, TRUSTED])
+def test_a_statement_is_short_enough_to_be_remembered_by_psycopg(statement: bytes) -> None:
+    assert len(statement) <= MAX_CACHED_STATEMENT_LENGTH
