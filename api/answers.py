@@ -3,9 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from commands.ports import Receipt
@@ -13,17 +14,19 @@ from projections.freshness import format_token
 
 _NOT_SHARED = (b"cache-control", b"private, no-cache")
 _JSON = (b"content-type", b"application/json")
+_REPLAYED = (b"idempotent-replayed", b"true")
 _PARKED = (b"read-model-parked", b"true")
 
 
-def answer(receipt: Receipt, status: int = HTTPStatus.OK) -> JSONResponse:
+def answer(receipt: Receipt, status: int = HTTPStatus.OK) -> Response:
     """What a command came to. The body is the recorded answer, so that a retry gets the same one."""
-    headers = {}
+    body = orjson.dumps(dict(receipt.answer))
+    headers = [_JSON, (b"content-length", b"%d" % len(body))]
     if receipt.versions:
-        headers["Consistency-Token"] = format_token(receipt.versions)
+        headers.append((b"consistency-token", format_token(receipt.versions).encode()))
     if receipt.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return JSONResponse(dict(receipt.answer), int(status), headers)
+        headers.append(_REPLAYED)
+    return PlainAnswer(status, headers, body)
 
 
 def shown(request: Request[Any], body: BaseModel, *, etag: str | None = None) -> Response:

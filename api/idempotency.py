@@ -5,10 +5,12 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 from starlette.requests import Request
+from uuid_utils.compat import uuid4
 
 from api.authentication import Caller, Operator
 from api.errors import HeaderInvalid
@@ -31,7 +33,7 @@ def context_of(
 
     `path` is given where one command can be asked for at several. Raises `HeaderInvalid`.
     """
-    command_id = command_id_of(request, caller, path or request.url.path)
+    command_id = command_id_of(request, caller, path or request.scope["path"])
     return Context(
         command_id=command_id,
         fingerprint=hashlib.sha256(canonical(body)).digest(),
@@ -63,9 +65,9 @@ async def _sealed_origin(request: Request[State], context: Context, owner: str) 
 
 def command_id_of(request: Request[State], caller: Caller, path: str) -> UUID:
     """The same for the same caller's project, method, path and Idempotency-Key; a new one where no key was sent."""
-    keys = request.headers.getlist("idempotency-key")
-    if not keys:
+    if "idempotency-key" not in request.headers:
         return uuid4()
+    keys = request.headers.getlist("idempotency-key")
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise HeaderInvalid(
             "Send one Idempotency-Key of 1 to 255 printable ASCII characters, a UUID for instance.",
@@ -80,6 +82,7 @@ def _origin(request: Request[State]) -> dict[str, str]:
     return {"ip": _address(ip), "user_agent": request.headers.get("user-agent", "")[:_USER_AGENT_LIMIT]}
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> str:
     """An IP address as it is written canonically; empty where a proxy sent something else."""
     try:

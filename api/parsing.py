@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
@@ -38,7 +39,7 @@ async def read_json(request: Request[Any], *, default: bytes = b"") -> Any:
 def decode(body: bytes) -> Any:
     """Strict JSON (RFC 8259): UTF-8, no key twice, no NaN, no lone surrogate. Raises `BodyMalformed`."""
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_once_each, parse_constant=_no_constant)
+        value = _READ.decode(body.decode())
         canonical(value)
     except UnicodeDecodeError as error:
         raise BodyMalformed(f"The body is not UTF-8: byte {error.start} begins no character.") from error
@@ -54,8 +55,16 @@ def decode(body: bytes) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """The same bytes for the same JSON, however its keys were ordered and spaced."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    """The same bytes for the same JSON, however its keys were ordered and spaced.
+
+    They are Python's own, for ever: fingerprints are made of them. What orjson writes in the same way, it writes sooner.
+    """
+    if type(value) is dict and _ALIKE.issuperset(map(type, value.values())):
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # A number of more than 64 bits, or half of a surrogate pair.
+            pass
+    return _WRITE.encode(value).encode()
 
 
 def parse(model: type[M], value: Any) -> M:
@@ -81,8 +90,7 @@ def parse_place(model: type[M], request: Request[Any]) -> M:
     return parse(model, request.path_params)
 
 
-def _once_each(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
-    pairs = list(pairs)
+def _once_each(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise BodyMalformed("The body has a key twice in one object; which of the two is meant is unclear.")
@@ -91,6 +99,11 @@ def _once_each(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise BodyMalformed(f"The body has {name}, which is not JSON.")
+
+
+_READ = json.JSONDecoder(object_pairs_hook=_once_each, parse_constant=_no_constant)
+_WRITE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_ALIKE = frozenset({str, int, bool, type(None)})  # Of other numbers there are several ways to write them.
 
 
 def _refusal(problems: list[ErrorDetails]) -> RequestInvalid:

@@ -8,6 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 from phonenumbers import Leniency, PhoneNumberMatcher
 
 _EMAIL_LIKE = re.compile(r"[^\s@<>()\[\],;:\"]+@[^\s@<>()\[\],;:\"]+\.[^\s@<>()\[\],;:\".]{2,}")
+_FEWEST_DIGITS = 14
 _DIGIT_RUN = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ .-]?[0-9]){13,}(?![0-9A-Za-z])")
 
 # Issuer ranges and the lengths that cards of theirs are issued with (ISO/IEC 7812; the schemes' published ranges).
@@ -26,10 +27,11 @@ _ISSUED: tuple[tuple[re.Pattern[str], frozenset[int]], ...] = (
 
 def kind_found(text: str) -> str | None:
     """What names a person in this text, as words for a sentence (`an e-mail address`); None where nothing does."""
-    plain = unicodedata.normalize("NFKC", text)  # Full-width digits and signs are digits and signs all the same.
-    if any(map(_is_email, _EMAIL_LIKE.findall(plain))):
+    # Full-width digits and signs are digits and signs all the same.
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    if "@" in plain and any(map(_is_email, _EMAIL_LIKE.findall(plain))):
         return "an e-mail address"
-    if any(map(_is_card, _digit_runs(plain))):
+    if len(plain) >= _FEWEST_DIGITS and any(map(_is_card, _digit_runs(plain))):
         return "a card number"
     if "+" in plain and PhoneNumberMatcher(plain, None, Leniency.VALID).has_next():
         return "a telephone number"

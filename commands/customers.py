@@ -67,8 +67,10 @@ def freezes_with_customer(
     customer: Customer | None, stream: Stream[Wallet, WalletEvent], before: Wallet | None, facts: Sequence[WalletEvent]
 ) -> list[WalletEvent]:
     """What follows the first facts of a wallet where its customer may not spend: those that were there are frozen already."""
+    if before is not None or customer is None:
+        return []
     after = stream.kind.fold(facts, before)
-    return [] if before is not None or after is None else _frozen(customer, after)
+    return [] if after is None else _frozen(customer, after)
 
 
 def _frozen(customer: Customer | None, wallet: Wallet) -> list[WalletEvent]:

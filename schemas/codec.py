@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from io import BytesIO
+from operator import attrgetter
 from struct import Struct
 from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
@@ -151,22 +152,25 @@ class _Plain:
     def __init__(self, event_type: str, cls: type, schema: Schema) -> None:
         self._event_type = event_type
         self._names = tuple(field.name for field in fields(cls))
+        self._values = attrgetter(*self._names)
         self._times = tuple(_fields_of(schema, TIMESTAMP))
-        self._limits = {
+        limits = {
             **dict.fromkeys(_fields_of(schema, "int"), MAX_INT),
             **dict.fromkeys(_fields_of(schema, "long"), MAX_LONG),
             **dict.fromkeys(self._times, MAX_LONG),
         }
+        self._limits = tuple(limits.items())
         self._parts = {name: _Plain(event_type, part, _items(schema, name)) for name, part in _parts_of(cls).items()}
 
     def of(self, value: object) -> dict[str, Any]:
-        record = {name: getattr(value, name) for name in self._names}
+        record: dict[str, Any] = dict(zip(self._names, self._values(value), strict=True))
         for name in self._times:
             if record[name] is not None:
                 record[name] = to_micros(record[name])
-        for name, limit in self._limits.items():
-            if record[name] is not None and not -limit <= record[name] <= limit:
-                raise NumberTooLarge(self._event_type, name, record[name], limit)
+        for name, limit in self._limits:
+            number = record[name]
+            if number is not None and not -limit <= number <= limit:
+                raise NumberTooLarge(self._event_type, name, number, limit)
         for name, part in self._parts.items():
             record[name] = [part.of(item) for item in record[name]]
         return record

@@ -1,6 +1,7 @@
 """The one table of event types: stable names on the wire, the domain's classes, and the logical topic of each."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from domain.customer import events as customer
 from domain.payment import events as payment
@@ -82,6 +83,7 @@ def name_of(event: object) -> str:
     return _NAMES[type(event)]
 
 
+@cache
 def topic_of(event_type: str) -> str:
     """The logical topic on which an event type is published: `payments` for `payment.succeeded`."""
     return TOPICS[event_type.partition(".")[0]]

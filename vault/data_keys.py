@@ -44,6 +44,11 @@ class DataKeys:
             assert key is not None, "added by us, or by a rival who was faster"
         return key
 
+    def at_hand(self, owner: str) -> bytes | None:
+        """The owner's data key, if it is remembered."""
+        kept = self._remembered.get(owner)
+        return None if kept is None else kept.key
+
     async def find(self, owner: str) -> bytes | None:
         """The owner's data key; None where nothing was ever sealed for them. Raises `Shredded`."""
         found = await self.find_many([owner])

@@ -39,7 +39,7 @@ class PostgresVault:
     async def seal(
         self, owner: str, kind: str, id: str, content: Mapping[str, str], expires_at: datetime | None = None
     ) -> SealedRecord:
-        key = await self._keys.make_sure(owner)
+        key = self._keys.at_hand(owner) or await self._keys.make_sure(owner)
         return SealedRecord(owner, kind, id, seal(key, owner, kind, id, content), expires_at)
 
     async def put(self, record: SealedRecord) -> None:

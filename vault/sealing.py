@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 
+import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -27,7 +28,7 @@ class SealBroken(Exception):
 def seal(data_key: bytes, owner: str, kind: str, id: str, content: Mapping[str, str]) -> bytes:
     """Seal a content for the record of this name. `data_key` has 32 bytes."""
     nonce = os.urandom(NONCE_BYTES)
-    plain = json.dumps(dict(content), ensure_ascii=False, separators=(",", ":")).encode()
+    plain = orjson.dumps(dict(content))
     return _VERSION + nonce + AESGCM(data_key).encrypt(nonce, plain, bound(_VERSION, owner, kind, id))
 
 

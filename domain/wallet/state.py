@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar, assert_never
-from uuid import UUID, uuid5
+from uuid import UUID
 
+from domain.derived import digits
 from domain.streams import Kind
 from domain.wallet.events import (
     DEFAULT_PRIORITY,
@@ -121,12 +122,12 @@ class Wallet:
 
 def wallet_id(project_id: str, user_id: str, credit_type: str) -> str:
     """One wallet per project, user and credit type: `wal_` and 32 hexadecimal digits."""
-    return f"wal_{uuid5(_NAMESPACE, f'{project_id}/{credit_type}/{user_id}').hex}"
+    return f"wal_{digits(_NAMESPACE, f'{project_id}/{credit_type}/{user_id}')}"
 
 
 def entry_id(*causes: str) -> str:
     """The id of an entry, derived from what caused it: `ent_` and 32 hexadecimal digits."""
-    return f"ent_{uuid5(_NAMESPACE, '/'.join(causes)).hex}"
+    return f"ent_{digits(_NAMESPACE, '/'.join(causes))}"
 
 
 def evolve(wallet: Wallet | None, event: WalletEvent) -> Wallet:
@@ -168,7 +169,9 @@ def _granted(wallet: Wallet, event: CreditsPurchased | CreditsGranted) -> Wallet
         expires_at=event.expires_at,
         payment_id=event.payment_id,
     )
-    place = bisect(wallet.grants, grant.burn_order, key=lambda other: other.burn_order)
+    place = len(wallet.grants)
+    if place and grant.burn_order < wallet.grants[-1].burn_order:
+        place = bisect(wallet.grants, grant.burn_order, key=lambda other: other.burn_order)
     all_went_into_debt = {} if grant.remaining else {grant.entry_id: grant}
     return replace(
         wallet,

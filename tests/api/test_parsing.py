@@ -56,6 +56,13 @@ def test_the_canonical_form_forgets_order_and_space_and_nothing_else(value: Any)
     assert decode(canonical(value)) == value
 
 
+@given(JSON | st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text(), max_size=6))
+def test_the_canonical_form_is_the_one_that_fingerprints_were_made_of_from_the_first_day(value: Any) -> None:
+    plain = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    assert canonical(value) == plain.encode()
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader(body: bytes) -> None:
     with suppress(BodyMalformed):
