@@ -15,6 +15,7 @@ from commands.checkouts import SAME_KEY_FOR
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import Answer, Context, Deadline, Decided, EventStore, Receipt, States, StoreUnavailable
 from domain.customer import customer_id
+from domain.errors import DomainError
 from domain.product import ProductType
 from domain.project import Project
 from domain.project.catalogue import product_for_sale
@@ -63,16 +64,34 @@ async def record_usage(command: RecordUsage, context: Context, store: EventStore
     """
     stream = USAGE.at(usage_id_of(command, context.command_id))
     used_at = None if command.used_at is None else command.used_at.replace(microsecond=0)
-    if await store.load(stream) is not None:
+    try:
+        recorded = await _described(command, stream.id, used_at, context, store)
+    except DomainError:
+        if await store.load(stream) is None:
+            raise
+        # It was recorded when all this was otherwise: before it grew old, or while its subscription ran.
         return await store.record(context, [stream], lambda states: _again(command, used_at, stream, states))
+
+    def decide(states: States) -> Decided:
+        if states[stream] is not None:
+            return _again(command, used_at, stream, states)
+        facts = record(None, recorded)
+        return Decided([stream.facts(*facts)], answer_of(_known(USAGE.fold(facts))))
+
+    return await store.record(context, [stream], decide)
+
+
+async def _described(
+    command: RecordUsage, usage_id: str, used_at: datetime | None, context: Context, store: EventStore
+) -> UsageRecorded:
     product = product_for_sale(command.project, command.product_id, "auto")
     if product.type is not ProductType.METERED:
         raise ProductNotMetered(command.product_id)
     moment = used_at or context.now.replace(microsecond=0)
     check_time(moment, context.now)
     subscription = await _subscription(command, store)
-    recorded = UsageRecorded(
-        usage_id=stream.id,
+    return UsageRecorded(
+        usage_id=usage_id,
         project_id=command.project.project_id,
         user_id=command.user_id,
         customer_id=subscription.customer_id,
@@ -85,15 +104,6 @@ async def record_usage(command: RecordUsage, context: Context, store: EventStore
         used_at=moment,
         identifier=command.identifier,
     )
-
-    def decide(states: States) -> Decided:
-        usage = states[stream]
-        if usage is not None:  # A rival with the same identifier was faster.
-            return _again(command, used_at, stream, states)
-        facts = record(None, recorded)
-        return Decided([stream.facts(*facts)], answer_of(_known(USAGE.fold(facts))))
-
-    return await store.record(context, [stream], decide)
 
 
 def _again(command: RecordUsage, used_at: datetime | None, stream: UsageStream, states: States) -> Decided:

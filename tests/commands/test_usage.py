@@ -128,6 +128,21 @@ async def test_one_command_and_one_identifier_stand_for_one_use(counter: Counter
     assert await counter.report() == {"reported": 2}
 
 
+async def test_what_was_recorded_stays_so_once_its_subscription_has_ended(counter: Counter) -> None:
+    asked = context()
+    first = [await counter.use(7, asked), await counter.use(8, identifier="job-8")]
+    await counter.subscribed.lookalike.client.v1.subscriptions.cancel_async(counter.subscribed.gateway_subscription_id)
+    await counter.subscribed.catch_up()
+
+    again = [await counter.use(7, asked), await counter.use(8, identifier="job-8")]
+
+    assert [receipt.answer for receipt in again] == [receipt.answer for receipt in first]
+    with pytest.raises(NotSubscribed):
+        await counter.use(9)
+    with pytest.raises(IdentifierReused):
+        await counter.use(9, identifier="job-8")
+
+
 async def test_what_cannot_be_billed_is_refused(counter: Counter) -> None:
     with pytest.raises(ProductNotMetered):
         await counter.use(product_id="pro")
