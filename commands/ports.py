@@ -99,7 +99,8 @@ class EventStore(Protocol):
         """Decide on these streams and record facts, answer and sealed records in one commit, once per command id.
 
         `decide` is pure and may run again, when a rival was faster. A `DomainError` that it raises is recorded too, then
-        raised, and raised again for each retry. Raises `IdempotencyKeyReused` where the id stands with another fingerprint.
+        raised, and raised again for each retry; not one of type `system_error` or `rate_limited`, which the next try may not
+        meet again. Raises `IdempotencyKeyReused` where the id stands with another fingerprint.
         """
         ...
 

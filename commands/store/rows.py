@@ -1,6 +1,6 @@
 """What one command writes, as rows: built here for every store that takes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,11 +12,14 @@ from commands.store.deadlines import due_times
 from commands.store.outcome import Outcome
 from commands.store.refs import Ref, owned, refs
 from commands.store.states import Folded, FoldedStreams
-from domain.errors import DomainError
+from domain.errors import DomainError, ErrorType
 from schemas import codec, names
 from vault.port import SealedRecord
 
 _NONE: Mapping[Any, Any] = MappingProxyType({})
+
+# Refusals for want of something that may be there at the next try. One of them, recorded, would refuse a command for ever.
+_OF_THE_MOMENT: Collection[ErrorType] = ("system_error", "rate_limited")
 
 
 class EventRow(NamedTuple):
@@ -56,10 +59,15 @@ class Write(NamedTuple):
 
 
 def decide_on(states: FoldedStreams, context: Context, decide: Decide) -> Write:
-    """Take a decision, and write down what it came to: facts and an answer, or a refusal."""
+    """Take a decision, and write down what it came to: facts and an answer, or a refusal.
+
+    Raises whatever is no decision: a fault, or a `DomainError` that says something of the moment only.
+    """
     try:
         decided = decide(states)
     except DomainError as error:
+        if error.type in _OF_THE_MOMENT:
+            raise
         return _refused(states, context, error)
     return _decided(states, context, decided)
 

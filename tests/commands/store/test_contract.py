@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 
 from commands.ports import Deadline, Decided, EventStore, IdempotencyKeyReused, Receipt, States
-from domain.errors import DomainError, Refused
+from commands.refusals import refusing
+from domain.errors import DomainError, ErrorType, Refused
 from tests.commands.store.shopping import (
     NOW,
     Wallets,
@@ -195,6 +196,25 @@ async def test_a_fault_in_a_decision_records_nothing(store: EventStore) -> None:
         await store.record(asked, [stream], lambda _: Decided([], {"half": 1 // 0}))
 
     assert await store.receipt(asked) is None
+
+
+class Away(DomainError):
+    """What was needed for the decision did not answer."""
+
+
+@pytest.mark.parametrize("type", ["system_error", "rate_limited"])
+async def test_what_is_refused_for_the_moment_only_is_decided_at_the_next_try(
+    store: EventStore, type: ErrorType
+) -> None:
+    stream, asked = wallet(), context()
+    away = Away("Come back in a moment.")
+    away.type = type
+
+    with pytest.raises(Away):
+        await store.record(asked, [], refusing(away))
+
+    assert await store.receipt(asked) is None
+    assert (await store.record(asked, [stream], pay_in(stream))).versions == {stream.id: 1}
 
 
 async def test_an_unknown_command_has_no_receipt(store: EventStore) -> None:
