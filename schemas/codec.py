@@ -1,6 +1,6 @@
 """Facts to bytes and back: Avro in the Confluent wire format (a zero byte, the schema's id in four bytes, the record)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from io import BytesIO
@@ -152,7 +152,7 @@ class _Plain:
     def __init__(self, event_type: str, cls: type, schema: Schema) -> None:
         self._event_type = event_type
         self._names = tuple(field.name for field in fields(cls))
-        self._values = attrgetter(*self._names)
+        self._values = _values_of(self._names)
         self._times = tuple(_fields_of(schema, TIMESTAMP))
         limits = {
             **dict.fromkeys(_fields_of(schema, "int"), MAX_INT),
@@ -174,6 +174,14 @@ class _Plain:
         for name, part in self._parts.items():
             record[name] = [part.of(item) for item in record[name]]
         return record
+
+
+def _values_of(names: tuple[str, ...]) -> Callable[[object], tuple[Any, ...]]:
+    """Gets an object's fields at one go. Of a single one `attrgetter` gives the value itself, not a tuple of it."""
+    if len(names) == 1:
+        (name,) = names
+        return lambda value: (getattr(value, name),)
+    return attrgetter(*names)
 
 
 class _Reader:
