@@ -18,8 +18,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from commands.returns import claimed, reclaim
 from domain.errors import DomainError
-from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout, settlement
+from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout, refunds, settlement
+from domain.payment.refunds import RefundTold
 from domain.product import Price, Product, ProductType
 from domain.wallet import (
     WALLETS,
@@ -38,6 +40,8 @@ from domain.wallet import (
     wallet_id,
 )
 from schemas.names import name_of
+from tests.domain.counter import GIVEN_BACK, PRICE, AtGateway, AtHome
+from tests.domain.counter import Counter as MoneyCounter
 
 BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OWNER: dict[str, Any] = {"project_id": "prj_1", "user_id": "u1", "credit_type": "api"}
@@ -207,6 +211,7 @@ class Credits(RuleBasedStateMachine):
         self.facts: list[WalletEvent] = []
         self.folded: Wallet | None = None
         self.payments: dict[str, Payment] = {}
+        self.counters: dict[str, MoneyCounter] = {}
         self.ledger = Ledger()
         self.sums: Counter[str] = Counter()
         self.entries: list[str] = []
@@ -257,6 +262,7 @@ class Credits(RuleBasedStateMachine):
         """A payment is made, and its proof comes twice."""
         payment_id = self.fresh("pay")
         self.payments[payment_id] = _initiated(payment_id, credits, self.now)
+        self.counters[payment_id] = MoneyCounter(credits)
         for _ in range(2):
             succeeded = _paid(self.payments[payment_id])
             facts = purchase(
@@ -414,6 +420,145 @@ class Credits(RuleBasedStateMachine):
             self.record(facts)
         self.ledger.restore(revocation_id, self.taken_from[revocation_id], amount, self.now)
 
+    # Money that goes back, with the credits that it had bought.
+
+    @rule(data=some.data(), asked=some.none() | some.integers(1, 12_00))
+    def ask_for_refund(self, data: some.DataObject, asked: int | None) -> None:
+        """By the project, twice. Refused, or set aside until the gateway has spoken."""
+        payment_id, counter = self.a_payment(data)
+        refund_id = self.fresh("rfd")
+        refused = asked > counter.left if asked else not counter.left
+        for _ in range(2):
+            payment = self.payments[payment_id]
+            try:
+                amount = asked if refund_id in payment.refunds else refunds.amount_to_refund(payment, asked)
+                facts = refunds.request_refund(
+                    payment, refund_id=refund_id, amount_minor=amount or 0, reason=None, metadata={}
+                )
+            except DomainError:
+                if refused:
+                    return
+                raise
+            self.turn(payment_id, facts)
+        assert not refused, f"{asked} where {counter.left} are left"
+        counter.home[refund_id] = AtHome(asked or counter.left, "requested")
+
+    @precondition(lambda self: self.unasked)
+    @rule(data=some.data(), status=some.sampled_from(GIVEN_BACK))
+    def gateway_is_asked(self, data: some.DataObject, status: str) -> None:
+        """It makes the refund, and its answer may be lost; or it refuses, because others have taken the money back."""
+        payment_id, refund_id = data.draw(some.sampled_from(self.unasked))
+        counter = self.counters[payment_id]
+        if not counter.make(self.fresh("re"), counter.home[refund_id].amount, refund_id, status):
+            self.turn(payment_id, refunds.refuse(self.payments[payment_id], refund_id, "refused"))
+            counter.home[refund_id].status = "failed"
+
+    @rule(data=some.data(), amount=some.integers(1, 10_00), status=some.sampled_from(GIVEN_BACK))
+    def refund_in_dashboard(self, data: some.DataObject, amount: int, status: str) -> None:
+        """By somebody who may have copied an id of ours along."""
+        _, counter = self.a_payment(data)
+        copied = data.draw(some.none() | some.sampled_from(sorted(counter.home))) if counter.home else None
+        counter.make(self.fresh("re"), amount, copied, status)
+
+    @precondition(lambda self: self.made)
+    @rule(data=some.data(), ends=some.sampled_from(["succeeded", "failed", "canceled"]))
+    def refund_goes_on(self, data: some.DataObject, ends: str) -> None:
+        """At the gateway: what is pending ends, and what succeeded may come back."""
+        _, moved = data.draw(some.sampled_from(self.made))
+        if moved.status in GIVEN_BACK:
+            moved.states.append(ends if moved.status == "pending" else "failed")
+
+    @precondition(lambda self: self.made)
+    @rule(data=some.data(), policy=some.sampled_from(Clawback))
+    def hear_of_refund(self, data: some.DataObject, policy: Clawback) -> None:
+        """Word of any refund, from any time, once or again."""
+        payment_id, told = data.draw(some.sampled_from(self.made))
+        self.hear(payment_id, self.counters[payment_id], told, data.draw(some.sampled_from(told.states)), policy)
+
+    @precondition(lambda self: self.unheard)
+    @rule(data=some.data(), policy=some.sampled_from(Clawback))
+    def hear_news_of_refund(self, data: some.DataObject, policy: Clawback) -> None:
+        payment_id, told = data.draw(some.sampled_from(self.unheard))
+        self.hear(payment_id, self.counters[payment_id], told, told.status, policy)
+
+    @rule(data=some.data())
+    def hear_how_all_refunds_stand(self, data: some.DataObject) -> None:
+        """As the reconciler asks. Then both sides know the same."""
+        payment_id, counter = self.a_payment(data)
+        for told in counter.gateway.values():
+            self.hear(payment_id, counter, told, told.status, Clawback.REMAINING_ONLY)
+        went_back = sum(each.amount for each in counter.gateway.values() if each.status == "succeeded")
+        assert self.payments[payment_id].refunded_minor == went_back
+
+    def hear(self, payment_id: str, counter: MoneyCounter, told: AtGateway, status: str, policy: Clawback) -> None:
+        payment, name = self.payments[payment_id], counter.name_of(told)
+        is_news, due = counter.is_news(name, status), counter.credits_due(name, told.amount)
+        refund_id = refunds.our_id(payment, told.id, told.asked_as)
+        assert name in (refund_id, None)
+        word = RefundTold(
+            refund_id=refund_id, gateway_refund_id=told.id, amount_minor=told.amount, currency="usd", reason=None
+        )
+        moves: list[WalletEvent] = []
+        if status == "succeeded":
+            wanted = refunds.credits_to_reclaim(payment, word)
+            assert wanted == (due if is_news else 0)
+            moves = reclaim(self.wallet, payment, wanted, refund_id, "refunded", policy, self.now)
+            facts = refunds.succeed(payment, word, claimed(moves, policy))
+        elif status == "failed":
+            moves = restore(self.wallet, revocation_id=refund_id, amount=None, reason="it failed", now=self.now)
+            facts = refunds.fail(payment, word, "failed", 0)
+        else:
+            facts = refunds.cancel(payment, word) if status == "canceled" else refunds.take_on(payment, word)
+        assert bool(facts) == is_news
+        self.turn(payment_id, facts)
+        self.record(moves)
+        if is_news:
+            self.note_refund(counter, told, refund_id, status, due, payment_id, policy)
+
+    def note_refund(
+        self,
+        counter: MoneyCounter,
+        told: AtGateway,
+        refund_id: str,
+        status: str,
+        due: int,
+        payment_id: str,
+        policy: Clawback,
+    ) -> None:
+        took = refund_id in self.ledger.revocations
+        counter.home[refund_id] = AtHome(told.amount, status, told.id, due if status == "succeeded" else 0)
+        if status == "succeeded" and due:
+            self.ledger.pass_time(self.now)
+            self.ledger.revoke(refund_id, f"ent_{payment_id}", due, policy)
+        elif status == "failed" and took:
+            self.ledger.restore(refund_id, f"ent_{payment_id}", None, self.now)
+
+    @property
+    def made(self) -> list[tuple[str, AtGateway]]:
+        """Refunds at the gateway, each with its payment's id."""
+        return [(id, each) for id, counter in self.counters.items() for each in counter.gateway.values()]
+
+    @property
+    def unheard(self) -> list[tuple[str, AtGateway]]:
+        """Those that stand otherwise than we know."""
+        return [(id, each) for id, each in self.made if self.counters[id].is_unheard(each)]
+
+    @property
+    def unasked(self) -> list[tuple[str, str]]:
+        """Refunds that are recorded, and that the gateway has not been asked for."""
+        return [(id, refund) for id, counter in self.counters.items() for refund in counter.unasked]
+
+    def a_payment(self, data: some.DataObject) -> tuple[str, MoneyCounter]:
+        payment_id = data.draw(some.sampled_from(list(self.counters)[-3:]))  # So that much comes together at each.
+        return payment_id, self.counters[payment_id]
+
+    def turn(self, payment_id: str, facts: list[PaymentEvent]) -> None:
+        self.payments[payment_id] = PAYMENTS.fold(facts, self.payments[payment_id]) or self.payments[payment_id]
+        if facts:
+            payment, last = self.payments[payment_id], facts[-1]
+            told = getattr(last, "refunded_minor_total", None), getattr(last, "reserved_minor_total", None)
+            assert told == (payment.refunded_minor, payment.reserved_minor), "what the fact itself says"
+
     # Time, and freezes.
 
     @rule(hours=some.integers(1, 12))
@@ -459,6 +604,15 @@ class Credits(RuleBasedStateMachine):
         assert all(self.sums[kind] == amount for kind, amount in self.ledger.sums.items())
 
     @invariant()
+    def no_more_goes_back_than_was_paid(self) -> None:
+        for payment_id, counter in self.counters.items():
+            payment = self.payments[payment_id]
+            assert (payment.refunded_minor, payment.reserved_minor) == (counter.back, counter.set_aside)
+            assert payment.refundable_minor == counter.left
+            assert payment.refunded_minor <= payment.amount_minor == PRICE
+            assert payment.credits_claimed <= payment.credits
+
+    @invariant()
     def the_wallet_is_whole(self) -> None:
         wallet, grants = self.wallet, self.wallet.grants
         assert wallet.balance == sum(each.remaining for each in grants) - wallet.debt
@@ -477,7 +631,7 @@ def _initiated(payment_id: str, credits: int, now: datetime) -> Payment:
         product_id="pack",
         name="Credits",
         type=ProductType.API_CREDITS,
-        price=Price(price_id="price_pack", amount_minor=10_00, currency="usd", interval=None),
+        price=Price(price_id="price_pack", amount_minor=PRICE, currency="usd", interval=None),
         recurring=False,
         credits=credits,
         credit_type="api",
@@ -502,10 +656,10 @@ def _initiated(payment_id: str, credits: int, now: datetime) -> Payment:
 def _paid(payment: Payment) -> list[PaymentEvent]:
     return settlement.succeed(
         payment,
-        amount_minor=10_00,
+        amount_minor=PRICE,
         currency="usd",
         checkout_id=f"cs_{payment.payment_id}",
-        gateway_payment_id=None,
+        gateway_payment_id=f"pi_{payment.payment_id}",
         gateway_subscription_id=None,
     )
 
