@@ -11,6 +11,7 @@ from commands.store.cache import RecentStreams
 from commands.store.committer import Committer
 from commands.store.connections import Connection, on_connection
 from commands.store.loading import Loaded, load
+from commands.store.snapshots import Snapshots
 from commands.store.units import Asked
 from domain.streams import Stream
 from runtime.postgres import Pool
@@ -55,13 +56,18 @@ class PostgresStore:
     def __init__(self, pool: Pool, *, at_once: int = AT_ONCE, under_way: int = UNDER_WAY) -> None:
         self._pool = pool
         self._announcer = Announcer(pool)
-        self._recent = RecentStreams()
+        self._snapshots = Snapshots(pool)
+        self._recent = RecentStreams(note=self._snapshots.note)
         self._committer = Committer(pool, self._recent, self._announcer.announce, at_once=at_once, under_way=under_way)
 
     async def close(self) -> None:
-        """End what is under way, and send what is still to be announced. The pool stays open: it belongs to who made it."""
+        """End what is under way, send what is still to be announced, and keep how long streams stand.
+
+        The pool stays open: it belongs to who made it.
+        """
         await self._committer.close()
         await self._announcer.close()
+        await self._snapshots.close()
 
     async def load(self, stream: Stream[S, E]) -> S | None:
         loaded = await self._load([], [stream])
