@@ -29,10 +29,13 @@ AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a gateway's list was fetched: events made up to `until`; at `fetched_at` there were no more the last time."""
+    """How far a gateway's list was fetched: events made up to `until`; at `fetched_at` there were no more the last time.
+
+    `fetched_at` is None where it was never fetched as a whole.
+    """
 
     until: datetime
-    fetched_at: datetime
+    fetched_at: datetime | None
 
 
 class Marks(Protocol):
@@ -63,7 +66,7 @@ async def fetch_missed(
     if mark is None:
         return {}
     outcomes = Counter[str]()
-    if now - mark.fetched_at > LISTED_FOR:
+    if mark.fetched_at is not None and now - mark.fetched_at > LISTED_FOR:
         log.error(
             "events_not_listed_any_more",
             since=mark.until.isoformat(),
@@ -143,7 +146,7 @@ class PostgresMarks:
             row = await found.fetchone()
             if row is None:
                 found = await connection.execute(
-                    "SELECT min(created_at), min(created_at) FROM gateway.requests WHERE gateway = %s", [gateway]
+                    "SELECT min(created_at), NULL FROM gateway.requests WHERE gateway = %s", [gateway]
                 )
                 row = await found.fetchone()
         return None if row is None or row[0] is None else Mark(*row)

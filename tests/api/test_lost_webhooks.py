@@ -68,8 +68,7 @@ async def serving_api(services: Services, port: int) -> AsyncIterator[None]:
     app = create_app(services, Registry(contracts().values(), "test."), lambda _: None)
     config = uvicorn.Config(app, port=port, loop="none", lifespan="off", log_config=None, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server._serve())
+    task = asyncio.create_task(server._serve())  # Without the signal handlers of `serve`, which are the test runner's.
     while not server.started:  # noqa: ASYNC110 - nothing tells us when
         await asyncio.sleep(0.005)
     yield

@@ -1,7 +1,7 @@
 """Events that no webhook brought, fetched from the gateway's list: from where, how often, and past what."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from commands import missed
 from commands.missed import LISTED_FOR, OVERLAP, PATIENCE, Mark, PostgresMarks, fetch_missed
 from commands.notices import PostgresNotices, sweep
-from commands.open_requests import PostgresOpenRequests
+from commands.open_requests import PostgresOpenRequests, RequestKind
 from commands.ports import Context
 from commands.store.postgres import PostgresStore
 from domain.payment import Status
@@ -142,6 +142,17 @@ async def test_after_more_than_thirty_days_it_is_said_that_some_are_gone(post: P
     assert await post.fetch() == {"gone": 1, "applied": 1}
     assert await post.statuses(paid) == [Status.SUCCEEDED]
     assert await post.fetch() == {}
+
+
+async def test_a_first_run_takes_what_is_listed_and_misses_nothing_else(post: Post) -> None:
+    """Of a service that has run for long without a reconciler that fetches: its webhooks came as they came."""
+    paid = await post.sell()
+    kept = await post.desk.open_requests.get(RequestKind.CHECKOUT, (await post.desk.payment(paid)).payment_id)
+    assert kept is not None
+    long_ago = kept.created_at - LISTED_FOR - timedelta(days=1)
+    await post.desk.open_requests.add(replace(kept, id="pay_of_long_ago", created_at=long_ago), long_ago)
+
+    assert await post.fetch() == {"applied": 1}
 
 
 async def test_an_account_where_nothing_happens_is_not_walked_through_from_its_last_event_on(post: Post) -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 import stripe
 
@@ -98,6 +100,29 @@ async def test_a_rate_limit_that_stays_is_told_with_the_time_to_come_again(
         await opened(gateway, order())
     assert (caught.value.details["gateway_code"], caught.value.retry_after_seconds) == ("rate_limit", 2)
     assert await calls_left(lookalike) == 5, "four tries in all"
+
+
+async def test_where_stripe_says_how_long_to_wait_that_counts(
+    stripe_address: str, lookalike: LookAlike, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It seldom does; the look-alike never. So the answer is put in its mouth, on a real connection."""
+    monkeypatch.setattr(paced, "PAUSES_SECONDS", (60.0,))
+    refused: list[float] = []
+
+    async def say_when(response: httpx.Response) -> None:
+        if response.status_code == 429:
+            refused.append(time.monotonic())
+            response.headers["Retry-After"] = "0.1"
+
+    gateway = StripeGateway(API_KEY, [], stripe_address)
+    gateway._http._client_async.event_hooks = {"response": [say_when]}
+    await lookalike.control("faults", kind="rate_limit", path="/v1/prices/*")
+    try:
+        await gateway.read_price("price_ebook")
+    finally:
+        await gateway.close()
+
+    assert 0.1 <= time.monotonic() - refused[0] < 5
 
 
 async def test_two_gateways_with_one_budget_keep_within_what_stripe_takes(
