@@ -65,9 +65,16 @@ class _Tally:
         self.stories: list[Story] = []
         self.lost = self.doubled = 0
 
+    def _often(self, *, struck: bool) -> Counter[str]:
+        return Counter(one.kind for story in self.stories for one in story.happened if one.struck is struck)
+
+    def blunt(self) -> list[str]:
+        """Troubles that more often than not never came about: then what they are to show is not shown."""
+        struck, missed = self._often(struck=True), self._often(struck=False)
+        return [kind for kind in missed if missed[kind] > struck[kind]]
+
     def table(self) -> Table:
-        struck = Counter(happened.kind for story in self.stories for happened in story.happened if happened.struck)
-        missed = Counter(happened.kind for story in self.stories for happened in story.happened if not happened.struck)
+        struck, missed = self._often(struck=True), self._often(struck=False)
         table = Table("Trouble", "How often", "Never came to it", title=f"{len(self.stories)} runs")
         for kind in sorted({trouble.kind for trouble in TROUBLES}):
             table.add_row(kind, str(struck[kind]), str(missed[kind] or ""))
@@ -102,9 +109,11 @@ def crash(
             advance()
     console.print(tally.table())
     console.print(tally.sums())
-    if tally.failed:
-        for one in tally.failed:
-            console.print(f"Play it again: python -m tests.crash --commands {commands} --seed {one}", markup=False)
+    for one in tally.failed:
+        console.print(f"Play it again: python -m tests.crash --commands {commands} --seed {one}")
+    for kind in tally.blunt():
+        console.print(f"It mostly never came to this, so nothing is shown of it: {kind}")
+    if tally.failed or tally.blunt():
         sys.exit(1)
 
 

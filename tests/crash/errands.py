@@ -1,5 +1,6 @@
 """What callers want during a run: credits given, spent, held and captured, and payments. And which facts must come of it."""
 
+import contextlib
 import http.client
 import json
 import random
@@ -46,9 +47,13 @@ class _Callers(threading.local):
             response = self._connection.getresponse()
             text = response.read()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
         return Answer(response.status, json.loads(text), response.headers["Idempotent-Replayed"] == "true")
+
+    def close(self) -> None:
+        """This thread's connection. The next post makes it anew."""
+        self._connection.close()
 
 
 class Errands:
@@ -84,16 +89,18 @@ class Errands:
             again = self._callers.post(path, body, key)
             assert _said(again) == _said(first), f"{key} was answered {first}, and now {again}"
             assert again.replayed, f"{key} was done anew"
+        self._callers.close()
 
     def _call(self, share: Callable[[], float]) -> None:
-        while (how_far := share()) < 1 or self.answered < self._commands:
-            if self.answered >= self._commands:
-                time.sleep(_WAIT_WITH_NOTHING_LEFT_SECONDS)
-            elif self.answered >= self._commands * how_far:
-                time.sleep(_WAIT_FOR_TROUBLE_SECONDS)
-            with self._noting:
-                number, self._next = self._next, self._next + 1
-            self._errand(number)
+        with contextlib.closing(self._callers):
+            while (how_far := share()) < 1 or self.answered < self._commands:
+                if self.answered >= self._commands:
+                    time.sleep(_WAIT_WITH_NOTHING_LEFT_SECONDS)
+                elif self.answered >= self._commands * how_far:
+                    time.sleep(_WAIT_FOR_TROUBLE_SECONDS)
+                with self._noting:
+                    number, self._next = self._next, self._next + 1
+                self._errand(number)
 
     def _errand(self, number: int) -> None:
         chance = random.Random(f"{self._seed}/{number}")

@@ -1,11 +1,13 @@
 """What lasts shorter here than in production, so that in a run of seconds sessions end and zombies wake up many times."""
 
+import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 SESSION_SECONDS = 2.0  # A projector's in its group; brokers allow no less than 6 s as they come.
 PATIENCE_SECONDS = 2.5  # Postgres's with a leader that shows no life.
-_TRANSACTION_SECONDS = 5.0  # Postgres's with a transaction of the publisher's.
+_TRANSACTION_SECONDS = 5.0  # Postgres's with a transaction of the publisher's or a projector's.
 
 BROKER = {
     "group.min.session.timeout.ms": "1000",
@@ -31,3 +33,13 @@ def hasten() -> None:
     publisher: Any = importlib.import_module("commands.publisher.publisher")
     assert publisher._PATIENCE_SECONDS > _TRANSACTION_SECONDS, "the patience with publishers is given elsewhere now"
     publisher._PATIENCE_SECONDS = _TRANSACTION_SECONDS
+    folding: Any = importlib.import_module("projections.folding")
+    folding.connect = _with_less_patience(folding.connect)
+
+
+def _with_less_patience(connect: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(connect)
+    def hastened(database_url: str, name: str, patience_seconds: float | None = None) -> Any:
+        return connect(database_url, name, patience_seconds and _TRANSACTION_SECONDS)
+
+    return hastened

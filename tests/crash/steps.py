@@ -30,13 +30,15 @@ class Step(NamedTuple):
 
     process: str
     when: Literal["before", "after"]
-    where: str  # module:name or module:class.name
-    called_from: tuple[str, ...] = ()  # modules that took the name over by `from … import …`
+    where: str  # module:name or module:class.name, several of them with a comma
+    called_from: tuple[str, ...] = ()  # modules that took the names over by `from … import …`
 
+
+_COMMIT = "commands.store.append:append,commands.store.append:append_trusted"  # Either commits by itself.
 
 STEPS: Mapping[str, Step] = {
-    "before the commit": Step("api", "before", "commands.store.append:append", ("commands.store.writing",)),
-    "after the commit": Step("api", "after", "commands.store.append:append", ("commands.store.writing",)),
+    "before the commit": Step("api", "before", _COMMIT, ("commands.store.writing",)),
+    "after the commit": Step("api", "after", _COMMIT, ("commands.store.writing",)),
     "before numbering": Step("publisher", "before", "commands.publisher.numbering:number"),
     "after numbering": Step("publisher", "after", "commands.publisher.numbering:number"),
     "before sending": Step("publisher", "before", "commands.publisher.sending:Sender.hand_over"),
@@ -117,17 +119,18 @@ def _obey(ear: socket.socket, orders: Orders) -> None:
 
 def watch(step: Step, reached: Callable[[], None]) -> None:
     """Call `reached` whenever this process is at the step. Raises AttributeError where the step is not there any more."""
-    module_name, _, name = step.where.partition(":")
-    owner: Any = importlib.import_module(module_name)
-    *path, last = name.split(".")
-    for part in path:
-        owner = getattr(owner, part)
-    watched = _watched(getattr(owner, last), step.when, reached)
-    setattr(owner, last, watched)
-    for user in step.called_from:
-        module = importlib.import_module(user)
-        assert hasattr(module, last), f"{user} does not import {last} any more"
-        setattr(module, last, watched)
+    for place in step.where.split(","):
+        module_name, _, name = place.partition(":")
+        owner: Any = importlib.import_module(module_name)
+        *path, last = name.split(".")
+        for part in path:
+            owner = getattr(owner, part)
+        watched = _watched(getattr(owner, last), step.when, reached)
+        setattr(owner, last, watched)
+        for user in step.called_from:
+            module = importlib.import_module(user)
+            assert hasattr(module, last), f"{user} does not import {last} any more"
+            setattr(module, last, watched)
 
 
 def _watched(function: Callable[..., Any], when: str, reached: Callable[[], None]) -> Callable[..., Any]:
