@@ -28,7 +28,7 @@ from gateways.errors import (
     SubscriptionUnknownThere,
     WebhookUnreadable,
 )
-from gateways.notices import Delivery, DisputeUpdated, Notice, RefundUpdated
+from gateways.notices import Delivery, DisputeUpdated, InvoiceFailed, Notice, RefundUpdated
 from gateways.port import Checkout, CheckoutOrder, ListedPrice, RefundOrder, UsageReport
 from gateways.stripe import checkout_requests, meter_events, refund_requests, requests, signatures, webhooks
 from gateways.stripe.meter_events import Meter, Remembered, customer_of, is_known_already
@@ -272,7 +272,12 @@ class StripeGateway:
                 {"subscription": gateway_subscription_id, "limit": NEWEST_INVOICES, "expand": ["data.payments"]}
             )
         )
-        return [_read(invoices.as_it_stands, invoice) for invoice in reversed(page.data)]
+        told: list[Notice] = []
+        for invoice in reversed(page.data):
+            notice = _read(invoices.as_it_stands, invoice)
+            # What the payment of an unpaid one waits for, a list has no room to show.
+            told.append(await self.read_invoice(str(invoice.id)) if isinstance(notice, InvoiceFailed) else notice)
+        return told
 
     async def find_checkout(self, gateway_subscription_id: str) -> str | None:
         page = await self._ask(

@@ -27,7 +27,7 @@ def complete(
         session["customer"] = _new_customer(account, payer)
         _name_customer(account, session)
     if session["mode"] == "subscription":
-        _subscribe(account, session, method)
+        _subscribe(account, session, method, is_paid=payment_status != "unpaid")
     account.store.replace(session)
     record_event(account, "checkout.session.completed", session)
     return session
@@ -63,8 +63,8 @@ def _name_customer(account: Account, session: JsonObject) -> None:
         account.store.replace(charge | {"customer": session["customer"]})
 
 
-def _subscribe(account: Account, session: JsonObject, method: JsonObject | None) -> None:
-    """Subscription and first invoice exist only once the checkout is complete."""
+def _subscribe(account: Account, session: JsonObject, method: JsonObject | None, *, is_paid: bool) -> None:
+    """Subscription and first invoice exist only once the checkout is complete. The invoice is open until it is paid."""
     hidden = account.store.hidden(session["id"])
     if method is not None:
         method = payment_methods.attach(account, method, session["customer"])
@@ -73,6 +73,6 @@ def _subscribe(account: Account, session: JsonObject, method: JsonObject | None)
     said = {**hidden["subscription_data"], "default_payment_method": method["id"] if method else None}
     beginning = Beginning(customer=session["customer"], parts=parts, said=said, one_offs=one_offs)
     with account.in_time_of(session["customer"]):
-        subscription, invoice = by_checkout(account, beginning, session["payment_intent"])
+        subscription, invoice = by_checkout(account, beginning, session["payment_intent"], is_paid=is_paid)
     session |= {"subscription": subscription["id"], "invoice": invoice["id"]}
     session["payment_intent"] = None  # In this mode the way to it leads over the invoice.

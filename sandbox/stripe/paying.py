@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.banks import RETURNED, BankDebit
+from sandbox.stripe.billing import collecting
 from sandbox.stripe.cards import Card, Decline, declined
 from sandbox.stripe.completion import complete
 from sandbox.stripe.errors import StripeRefusal, wrong_state
 from sandbox.stripe.means import Means, kind_of
-from sandbox.stripe.resources import charges, checkout_sessions, payment_intents, payment_methods
+from sandbox.stripe.resources import charges, checkout_sessions, invoice_payments, payment_intents, payment_methods
 from sandbox.stripe.resources.events import record_event
 from sandbox.stripe.resources.payment_methods import Payer
 from sandbox.stripe.store import JsonObject
@@ -154,28 +155,41 @@ def _debit(attempt: Attempt, debit: BankDebit, settle_after_seconds: float) -> J
 def settle_when_due(account: Account, id: str) -> None:
     """A deed of the agenda: the outcome that the test account stands for."""
     session = account.store.get("checkout.session", id)
-    settle(account, id, good=account.store.hidden(session["payment_intent"])["failure"] is None)
+    settle(account, id, good=account.store.hidden(_debited(account, session)["id"])["failure"] is None)
 
 
 def settle(account: Account, id: str, good: bool) -> JsonObject:
     """The bank has paid, or returned the debit. Returns the session."""
     session = account.store.get("checkout.session", id)
-    intent = _awaiting(account, session, "processing")
+    intent = _debited(account, session)
     account.agenda.strike("settle_debit", id)
     charge = account.store.get("charge", intent["latest_charge"])
     if good:
         payment_intents.succeed(account, intent, charges.succeed(account, charge))
         session = account.store.replace(session | {"payment_status": "paid"})
+        if session["invoice"] is not None:
+            collecting.paid(account, account.store.get("invoice", session["invoice"]))
     else:
-        _return_debit(account, intent, charge)
+        why = _return_debit(account, intent, charge)
+        if session["invoice"] is not None:
+            collecting.returned(account, account.store.get("invoice", session["invoice"]), why)
     outcome = "succeeded" if good else "failed"
     record_event(account, f"checkout.session.async_payment_{outcome}", session)
     return session
 
 
-def _return_debit(account: Account, intent: JsonObject, charge: JsonObject) -> None:
+def _debited(account: Account, session: JsonObject) -> JsonObject:
+    """The intent that is processing. Where a subscription began, the way to it leads over the invoice."""
+    if session["invoice"] is None:
+        return _awaiting(account, session, "processing")
+    intent = invoice_payments.intent_of(account, session["invoice"])
+    return _awaiting(account, {"payment_intent": intent["id"] if intent else None}, "processing")
+
+
+def _return_debit(account: Account, intent: JsonObject, charge: JsonObject) -> Decline:
     told = account.store.hidden(intent["id"])["failure"]
     why = Decline(*told) if told else RETURNED
     charges.fail(account, charge, why)
     method = account.store.get("payment_method", charge["payment_method"])
     payment_intents.fail(account, intent, why, method, charge["id"])
+    return why

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+import stripe
+
 from commands.interpretation import interpret
 from commands.notices import command_id_of
 from commands.open_requests import MemoryOpenRequests
@@ -142,28 +144,41 @@ async def register_shop(store: MemoryStore, plans: Iterable[Product] = PLANS) ->
     await store.record(context(), [stream], lambda _: Decided([stream.facts(*facts)], {}))
 
 
-async def subscribe(
-    gateway: StripeGateway, lookalike: LookAlike, product_id: str = "pro", card_number: str = CARD
-) -> Subscribed:
-    """A customer subscribes: our service opens the checkout, the customer pays, and no webhook was heard yet."""
+async def open_page(
+    gateway: StripeGateway, lookalike: LookAlike, product_id: str = "pro"
+) -> tuple[Subscribed, stripe.checkout.Session]:
+    """A customer is about to subscribe: our service has opened the checkout, and nobody has paid."""
     service = Service(gateway)
     await register_shop(service.store)
     now = await clock(lookalike)
     desk = Desk(gateway, service.store, MemoryVault(), service.open_requests)
     asked = context(now=now)
     opened = await desk.start(asked, order(project=SUBSCRIBING_SHOP, product_id=product_id))
-    session = await lookalike.session(opened.answer["checkout_session_id"])
-    outcome = await lookalike.pay(session, card_number=card_number)
+    since, payment_id = now - timedelta(seconds=1), payment_id_of(asked.command_id)
+    subscribed = Subscribed(service, lookalike, payment_id, "", since)
+    return subscribed, await lookalike.session(opened.answer["checkout_session_id"])
+
+
+async def subscribe(
+    gateway: StripeGateway,
+    lookalike: LookAlike,
+    product_id: str = "pro",
+    card_number: str = CARD,
+    *,
+    iban: str | None = None,
+) -> Subscribed:
+    """A customer subscribes: our service opens the checkout, the customer pays, and no webhook was heard yet."""
+    subscribed, session = await open_page(gateway, lookalike, product_id)
+    outcome = await lookalike.pay(session, **{"iban": iban} if iban else {"card_number": card_number})
     if outcome["status"] == "requires_action":
         await lookalike.control(f"checkout/{session.id}/authenticate", outcome="approve")
-    paid = (await lookalike.session(session.id)).to_dict()
-    return Subscribed(
-        service=service,
-        lookalike=lookalike,
-        payment_id=payment_id_of(asked.command_id),
-        gateway_subscription_id=paid["subscription"],
-        since=now - timedelta(seconds=1),
-    )
+    return await begun(subscribed, session)
+
+
+async def begun(subscribed: Subscribed, session: stripe.checkout.Session) -> Subscribed:
+    """The same, once the page was completed: with the subscription that began."""
+    completed = (await subscribed.lookalike.session(session.id)).to_dict()
+    return replace(subscribed, gateway_subscription_id=completed["subscription"])
 
 
 async def clock(lookalike: LookAlike) -> datetime:

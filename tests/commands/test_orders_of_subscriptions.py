@@ -29,6 +29,7 @@ CREATED = "customer.subscription.created"
 UPDATED = "customer.subscription.updated"
 DELETED = "customer.subscription.deleted"
 COMPLETED = "checkout.session.completed"
+SETTLED = "checkout.session.async_payment_succeeded"
 PAID = "invoice.paid"
 FAILED = "invoice.payment_failed"
 UNCONFIRMED = "invoice.payment_action_required"
@@ -89,6 +90,12 @@ Live = Callable[[Watched], Awaitable[None]]
 
 async def begin(watched: Watched) -> None:
     """Nothing more than its checkout."""
+
+
+async def settle(watched: Watched) -> None:
+    """The bank has sent the money of the first invoice, days after its page was complete."""
+    checkout_id = (await watched.subscribed.checkout()).checkout_id
+    await watched.lookalike.control(f"checkout/{checkout_id}/settle", outcome="succeed")
 
 
 async def renew(watched: Watched) -> None:
@@ -156,12 +163,19 @@ class Story:
     ends: Mapping[str, Any]
     heard: Sequence[str] = ()
     card: str = CARD
+    iban: str | None = None
 
 
 STORIES = {
     "subscription's first invoice": Story(
         live=begin,
         told=(*BEGINNING, "invoice.finalized"),
+        ends={"status": ["active", "succeeded"], "balance": [500]},
+    ),
+    "subscription's first invoice, delayed": Story(
+        live=settle,
+        iban="AT611904300234573201",
+        told=(CREATED, COMPLETED, SETTLED, PAID),
         ends={"status": ["active", "succeeded"], "balance": [500]},
     ),
     "renewal": Story(
@@ -222,7 +236,7 @@ async def test_every_order_of_a_life_s_webhooks_ends_the_same(
     gateway: StripeGateway, own_lookalike: LookAlike, database_url: str, record_property: Note, name: str
 ) -> None:
     story = STORIES[name]
-    subscribed = await subscribe(gateway, own_lookalike, card_number=story.card)
+    subscribed = await subscribe(gateway, own_lookalike, card_number=story.card, iban=story.iban)
     watched = Watched(subscribed, own_lookalike)
     await watched.look()
     heard = watched.of(*story.heard)

@@ -71,12 +71,14 @@ def closed(invoice: Plain) -> Notice:
 
 
 def as_it_stands(invoice: Plain) -> Notice:
-    """The notice that led to this state: what a webhook would have said. `payments` is expanded."""
+    """The notice that led to this state: what a webhook would have said. `payments` is expanded, best with their intents."""
     match text(invoice, "status"):
         case "paid":
             return paid(invoice)
         case "void" | "uncollectible":
             return closed(invoice)
+        case "open" if "processing" in _intent_statuses(invoice):
+            return Irrelevant()  # A bank takes its time; what comes of it is told.
         case "open" if whole(invoice, "attempt_count"):
             return payment_failed(invoice)
         case "draft" | "open":
@@ -126,7 +128,12 @@ def _gateway_payment_id(invoice: Plain) -> str | None:
 
 def _awaits_customer(invoice: Plain) -> bool:
     """Whether 3-D Secure is what the payment waits for."""
+    return "requires_action" in _intent_statuses(invoice)
+
+
+def _intent_statuses(invoice: Plain) -> set[str]:
+    """How its payments stand, where they were asked for and expanded."""
     if invoice.get("payments") is None:
-        return False
+        return set()
     intents = (inner(inner(payment, "payment"), "payment_intent") for payment in listed(invoice, "payments"))
-    return any(intent.get("status") == "requires_action" for intent in intents)
+    return {text(intent, "status") for intent in intents if intent}

@@ -119,19 +119,27 @@ def collect(
     if means_id is None:
         return _failed(account, invoice, intent, NO_METHOD, cause, by_hand)
     means, kept = payment_methods.means_of(account, means_id), account.store.get("payment_method", means_id)
-    assert isinstance(means, Card), "only cards are kept for later"
     intent = intent | {"status": "requires_payment_method", "next_action": None}
-    if means.behaviour.asks_again and not on_session:
+    if isinstance(means, Card) and means.behaviour.asks_again and not on_session:
         intent = payment_intents.require_action(account, intent, means_id, page_address(account, invoice["id"]))
         invoices.tell(account, invoice, "invoice.payment_action_required", cause=cause)
         return _failed(account, invoice, intent, AUTHENTICATION_REQUIRED, cause, by_hand)
     charge = charges.make(account, intent, kept, means)
-    if means.behaviour.decline is not None:
-        charges.fail(account, charge, means.behaviour.decline)
-        intent = payment_intents.fail(account, intent, means.behaviour.decline, kept, charge["id"])
-        return _failed(account, invoice, intent, means.behaviour.decline, cause, by_hand)
+    # A debit takes days only on a page: of later ones the outcome is known at once.
+    refusal = means.behaviour.decline if isinstance(means, Card) else means.account.failure
+    if refusal is not None:
+        charges.fail(account, charge, refusal)
+        intent = payment_intents.fail(account, intent, refusal, kept, charge["id"])
+        return _failed(account, invoice, intent, refusal, cause, by_hand)
     intent = payment_intents.succeed(account, intent, charges.succeed(account, charge))
     return Attempt(paid(account, invoice, cause), intent=intent)
+
+
+def returned(account: Account, invoice: JsonObject, why: Decline) -> None:
+    """A bank sent no money for it after all. The attempt was counted when it was made."""
+    intent = invoice_payments.intent_of(account, invoice["id"])
+    assert intent is not None, "a bank was asked for it"
+    _failed(account, invoice, intent, why, STRIPE_ITSELF, by_hand=True)
 
 
 def method_for(account: Account, invoice: JsonObject) -> str | None:

@@ -99,8 +99,13 @@ def _first_line(
     return line | {"amount": amount, "subtotal": amount}
 
 
-def by_checkout(account: Account, beginning: Beginning, intent: str | None) -> tuple[JsonObject, JsonObject]:
-    """Paid by that payment intent of the checkout; None where nothing was due. Returns subscription and invoice."""
+def by_checkout(
+    account: Account, beginning: Beginning, intent: str | None, *, is_paid: bool
+) -> tuple[JsonObject, JsonObject]:
+    """Paid by that payment intent of the checkout; None where nothing was due. Returns subscription and invoice.
+
+    Unless it `is_paid`, a bank takes its time: the subscription is active, its invoice open, and it was tried once.
+    """
     now = account.clock.second()
     trial = beginning.trial_end(now)
     subscription, invoice = begin(account, beginning, "trialing" if trial else "active", STRIPE_ITSELF)
@@ -108,5 +113,9 @@ def by_checkout(account: Account, beginning: Beginning, intent: str | None) -> t
     if intent is not None:
         invoice_payments.make(account, invoice, account.store.get("payment_intent", intent))
         account.store.hide(intent, invoice=invoice["id"])
-    invoice = collecting.paid(account, invoice)
+    if is_paid:
+        invoice = collecting.paid(account, invoice)
+    else:
+        tried = {"attempt_count": 1, "attempted": True}
+        invoice = invoices.write(account, invoice, tried, "invoice.updated", STRIPE_ITSELF)
     return account.store.get("subscription", subscription["id"]), invoice

@@ -164,8 +164,6 @@ def _no_invoice() -> JsonObject:
 
 def _methods(params: Mapping[str, Any]) -> list[str]:
     """What the page offers. Unlike Stripe's it offers bank debits in every currency, for tests of delayed payments."""
-    if params["mode"] == "subscription":
-        return ["card"]
     allowed = params.get("allowed_payment_method_types", params.get("payment_method_types", ALL_METHODS))
     excluded = params.get("excluded_payment_method_types", ())
     offered = [method for method in ALL_METHODS if method in allowed and method not in excluded]

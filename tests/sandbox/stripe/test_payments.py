@@ -234,6 +234,25 @@ async def test_a_bank_debit_completes_unpaid_and_is_paid_later(lookalike: LookAl
     assert succeeded.data.object["payment_status"] == "paid"
 
 
+@pytest.mark.parametrize(
+    ("outcome", "invoice", "status"), [("succeed", "paid", "active"), ("fail", "open", "past_due")]
+)
+async def test_a_bank_debit_begins_a_subscription_whose_invoice_is_open_until_it_is_settled(
+    lookalike: LookAlike, outcome: str, invoice: str, status: str
+) -> None:
+    session = await lookalike.open("price_pro_monthly", mode="subscription")
+    assert (await lookalike.pay(session, iban=GOOD_IBAN))["payment_status"] == "unpaid"
+    begun = (await lookalike.session(session.id, "subscription", "invoice")).to_dict()
+    assert (begun["subscription"]["status"], begun["invoice"]["status"]) == ("active", "open")
+
+    await lookalike.control(f"checkout/{session.id}/settle", outcome=outcome)
+
+    settled = (await lookalike.session(session.id, "subscription", "invoice")).to_dict()
+    assert (settled["subscription"]["status"], settled["invoice"]["status"]) == (status, invoice)
+    types = await lookalike.event_types(begun["invoice"]["id"])
+    assert ("invoice.paid" in types, "invoice.payment_failed" in types) == (outcome == "succeed", outcome == "fail")
+
+
 async def test_a_debit_settles_by_itself_as_its_account_says(lookalike: LookAlike) -> None:
     session = await lookalike.open()
     outcome = await lookalike.pay(session, iban=BAD_IBAN, settle_after_seconds=0.05)
