@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -156,12 +156,20 @@ class Aside:
         if self._task is None and time.monotonic() >= self._due:
             self._task = asyncio.ensure_future(self._work(datetime.now(UTC)))
 
+    async def end(self) -> None:
+        """Give up what is under way: whoever leads next takes it up."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
 
 async def _passes(build: Build, leader: Leadership, stop: Stop) -> None:
     purge_at = datetime.now(UTC)
-    async with build() as reconciler:
+    async with build() as reconciler, AsyncExitStack() as ending:
         fetching = Aside(reconciler.fetch_missed, FETCH_EVERY_SECONDS)
         reporting = Aside(reconciler.report_usage, REPORT_EVERY_SECONDS)
+        for aside in (fetching, reporting):
+            ending.push_async_callback(aside.end)
         while not await asyncio.to_thread(stop.wait, PASS_EVERY_SECONDS):
             leader.confirm()
             fetching.begin()

@@ -233,6 +233,27 @@ async def test_work_beside_the_passes_begins_again_after_its_time_and_ends_the_p
         often.begin()
 
 
+async def test_work_beside_the_passes_ends_with_them() -> None:
+    given_up = False
+
+    async def work(_now: datetime) -> dict[str, int]:
+        nonlocal given_up
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            given_up = True
+            raise
+        return {}
+
+    aside = Aside(work, every_seconds=0)
+    await aside.end()
+    aside.begin()
+    await asyncio.sleep(0)
+    await aside.end()
+
+    assert given_up
+
+
 # Refunds.
 
 

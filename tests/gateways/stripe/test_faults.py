@@ -11,7 +11,8 @@ import httpx
 import pytest
 import stripe
 
-from gateways.calls import CALLS, SharedCalls
+from gateways import calls
+from gateways.calls import CALLS, Precedence, SharedCalls
 from gateways.errors import GatewayBusy, GatewayMisconfigured, GatewayUnavailable
 from gateways.stripe import paced
 from gateways.stripe.client import StripeGateway
@@ -126,9 +127,10 @@ async def test_where_stripe_says_how_long_to_wait_that_counts(
 
 
 async def test_two_gateways_with_one_budget_keep_within_what_stripe_takes(
-    database_url: str, lookalike: LookAlike, stripe_address: str
+    database_url: str, lookalike: LookAlike, stripe_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More calls at once than its own limiter takes in a second, and it has nothing to refuse."""
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", dict.fromkeys(Precedence, 10.0))
     await lookalike.control("limits", per_second=60)  # Some more than the budget: a busy machine lets calls bunch.
     async with postgres.pool(database_url, name="test", size=2) as pool:
         gateways = [StripeGateway(API_KEY, [], stripe_address, calls=SharedCalls(pool, "stripe", 50)) for _ in range(2)]
