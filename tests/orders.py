@@ -140,16 +140,27 @@ def stored(ending: Mapping[str, Any], field: str) -> list[Any]:
 
 
 def waves(order: Sequence[Delivery], others: Sequence[Delivery], chance: random.Random) -> Sequence[Sequence[Delivery]]:
-    """What arrives at the same moment, moment after moment: each in its turn, and once or twice more where it is drawn."""
+    """What arrives at the same moment, moment after moment: each in its turn, and once or twice more where it is drawn.
+
+    More often than not that is the same event again; else another event of the same change, as Stripe makes them at times.
+    """
     found: list[list[Delivery]] = [[delivery] for delivery in order]
     for place, delivery in enumerate(order):
         for _ in range(chance.randrange(3)):
-            found[chance.randrange(place, len(order))].append(delivery)
+            again = _twin(delivery) if chance.random() < 0.4 else delivery
+            found[chance.randrange(place, len(order))].append(again)
     for delivery in others:
         found[chance.randrange(len(order))].append(delivery)
     for wave in found:
         chance.shuffle(wave)
     return found
+
+
+def _twin(delivery: Delivery) -> Delivery:
+    id = f"{delivery.event_id}Twin"
+    return dataclasses.replace(
+        delivery, event_id=id, body=delivery.body.replace(delivery.event_id.encode(), id.encode())
+    )
 
 
 @asynccontextmanager
