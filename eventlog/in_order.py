@@ -20,9 +20,13 @@ from schemas import cloudevents
 from schemas.cloudevents import Header
 
 _AT_ONCE = 5_000
-_MANY_WAIT = 600
-_FEW_WAIT = 200
+# So many of a partition may wait, and fewer where there are many partitions. One that is paused and resumed is fetched anew,
+# so it goes on well before nothing of it waits.
+_MANY_WAIT = 1_000
+_FEW_WAIT = 500
+_ALL_WAIT = 72_000
 _POLL_SECONDS = 0.25
+_AT_LEAST_WAIT = 100
 _SILENT_SECONDS = 30.0
 _ENDS_SECONDS = 10.0
 _STRANGERS_KEPT = 100
@@ -66,6 +70,7 @@ class InOrder:
         self._waiting: dict[Source, deque[int]] = {}  # Their offsets, in order.
         self._last: dict[Source, int] = {}  # The highest position of each source: a reader drops what is not higher.
         self._paused: set[Source] = set()
+        self._many_wait, self._few_wait = _MANY_WAIT, _FEW_WAIT
         self.strangers: list[Stranger] = []
         self.repeats: list[Numbered] = []
 
@@ -86,6 +91,8 @@ class InOrder:
         self._offsets = {source: places.get(source, 0) for source in ends}
         self._ahead, self._last, self._paused = {}, {}, set()
         self._waiting = {source: deque() for source in ends}
+        self._many_wait = min(_MANY_WAIT, max(_AT_LEAST_WAIT, _ALL_WAIT // max(len(ends), 1)))
+        self._few_wait = min(_FEW_WAIT, self._many_wait // 2)
         self._log.seek(self._offsets)
 
     def places(self) -> Mapping[Source, int]:
@@ -135,13 +142,13 @@ class InOrder:
         )
 
     def _fill(self) -> None:
-        self._resume([source for source in self._paused if len(self._waiting[source]) <= _FEW_WAIT])
+        self._resume([source for source in self._paused if len(self._waiting[source]) <= self._few_wait])
         for message in self._messages():
             self._meet(message)
         self._pause(
             source
             for source, waiting in self._waiting.items()
-            if len(waiting) >= _MANY_WAIT or self._offsets[source] >= self._ends[source]
+            if len(waiting) >= self._many_wait or self._offsets[source] >= self._ends[source]
         )
 
     def _messages(self) -> Sequence[Message]:

@@ -52,8 +52,9 @@ class PlaceGone(Exception):
     def __init__(self, message: Message) -> None:
         super().__init__(
             f"Topic {message.topic()} holds no offset {message.offset()} in partition {message.partition()}: it was cut off,"
-            " or deleted and made anew. Facts are kept for ever, so find out what happened; then rebuild the read"
-            " models from the store (`python -m projections replay --all --source store`)."
+            " or deleted and made anew. Facts are kept for ever, so find out what happened. In topics that were made anew"
+            " the read models go on with `python -m projections move`; of one that was cut off the facts must be published"
+            " again first (docs/republishing.md)."
         )
 
 

@@ -9,11 +9,12 @@ import psycopg
 import pytest
 
 from tests.docs.test_consuming import Topics, topics
-from tests.published import lives_of_payments, send
+from tests.published import PARTITIONS, lives_of_payments, make_topics, send
 
 __all__ = ["topics"]
 
 FILE = Path(__file__).parents[2] / "examples" / "consumer_kit" / "consumer_kit.py"
+DOCS = Path(__file__).parents[2] / "docs" / "republishing.md"
 
 
 class Stumbled(Exception):
@@ -47,10 +48,10 @@ def counted(url: str) -> list[int]:
         return [row[0] for row in connection.execute("SELECT position FROM counted ORDER BY position")]
 
 
-def consumer(kit: Any, topics: Topics, url: str) -> Any:
+def consumer(kit: Any, topics: Topics, url: str, prefix: str | None = None) -> Any:
     return kit.ExactlyOnce(
         f"{topics.prefix}counting",
-        [f"{topics.prefix}payments", f"{topics.prefix}credits"],
+        [f"{prefix or topics.prefix}payments", f"{prefix or topics.prefix}credits"],
         database_url=url,
         bootstrap_servers=topics.bootstrap,
         registry_url=topics.environment["SCHEMA_REGISTRY_URL"],
@@ -79,6 +80,29 @@ def test_every_event_is_counted_once_though_handlers_fail_and_facts_are_sent_aga
     consumer(kit, topics, counting).run(count, until=lambda: len(counted(counting)) >= len(expected))
     idle = iter([False, False, True])
     consumer(kit, topics, counting).run(count, until=lambda: next(idle))
+
+    assert counted(counting) == expected
+
+
+@pytest.mark.timeout(180)
+def test_with_the_statement_of_docs_republishing_it_moves_to_other_topics(
+    kit: Any, topics: Topics, counting: str
+) -> None:
+    history = lives_of_payments(30)
+    expected = [fact.position for fact in history.facts]
+    other, partitions = f"{topics.prefix}other.", PARTITIONS + 3
+    send(topics.bootstrap, topics.prefix, history.facts[:80])
+    consumer(kit, topics, counting).run(count, until=lambda: len(counted(counting)) >= 80)
+    make_topics(topics.bootstrap, other, partitions)
+    send(topics.bootstrap, other, history.facts, partitions)
+
+    statement = DOCS.read_text().partition("```sql\n")[2].partition("```")[0]
+    for name, value in (("'tillstream.'", f"'{topics.prefix}'"), ("'tillstream2.'", f"'{other}'"), ("24", partitions)):
+        assert name in statement
+        statement = statement.replace(name, str(value))
+    with psycopg.connect(counting) as connection:
+        connection.execute(statement.encode())
+    consumer(kit, topics, counting, other).run(count, until=lambda: len(counted(counting)) >= len(expected))
 
     assert counted(counting) == expected
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from eventlog.kafka import LogInterrupted
 from eventlog.topics import partition_of
@@ -10,7 +11,8 @@ from projections import folding, generations
 from projections.catalog import READ_MODELS
 from projections.moving import Moving
 from schemas.envelope import Recorded
-from tests.projecting import projections, replay
+from schemas.names import TOPICS
+from tests.projecting import projections, replay, wait_until
 from tests.projections.stage import FACTS, Stage
 from tests.published import PARTITIONS, lives_of_payments, make_topics, send
 
@@ -52,6 +54,26 @@ def test_what_one_partition_has_not_shown_comes_from_the_store_and_what_follows_
     ]
     assert replayed.status == 0, replayed.said
     assert "Every row is equal" in replayed.stdout
+
+
+def test_topics_that_were_lost_and_made_anew_under_the_same_names_are_others(growing_stage: Stage) -> None:
+    servers, prefix = growing_stage.env["KAFKA_BOOTSTRAP_SERVERS"], growing_stage.env["KAFKA_TOPIC_PREFIX"]
+    assert growing_stage.replay().status == 0
+    admin = AdminClient({"bootstrap.servers": servers})
+    for deletion in admin.delete_topics([f"{prefix}{topic}" for topic in TOPICS.values()]).values():
+        deletion.result()
+    wait_until(lambda: not any(topic.startswith(prefix) for topic in admin.list_topics(timeout=10).topics))
+    make_topics(servers, prefix)
+    send(servers, prefix, FACTS)
+
+    refused = growing_stage.replay()
+    moved = projections(growing_stage.env, "move")
+    replayed = growing_stage.replay()
+
+    assert refused.status == 1
+    assert "another one, in which their places mean nothing" in refused.stderr
+    assert moved.status == 0, moved.said
+    assert replayed.status == 0, replayed.said
 
 
 def test_broken_off_half_way_nobody_reads_on_until_it_is_run_again(
