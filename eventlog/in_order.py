@@ -6,7 +6,7 @@ unevenly the log is spread: the next position never lies in a partition of which
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from confluent_kafka import KafkaError, Message, TopicPartition
@@ -54,7 +54,10 @@ class InOrder:
     facts that every reader drops, since their position is not higher than the last one of their partition.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: Iterable[str], *, prefix: str) -> None:
+    def __init__(
+        self, bootstrap_servers: str, topics: Iterable[str], *, prefix: str, over: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`over` is asked while nothing comes: once it says so, reading ends with `LogInterrupted`."""
         outage = Outage()
         self._consumer = kafka.consumer(
             bootstrap_servers, group_id=f"{prefix}in-order", error_cb=outage.heard, **_CONSUMER
@@ -63,6 +66,7 @@ class InOrder:
         self._log = KafkaLog(self._consumer, topics, prefix, outage)
         self._logical = {full_name(prefix, topic): topic for topic in topics}
         self.prefix = prefix
+        self._over = over
         self._next = 1
         self._ends: Mapping[Source, int] = {}
         self._offsets: dict[Source, int] = {}  # Where each source goes on.
@@ -81,7 +85,7 @@ class InOrder:
             try:
                 return self._log.ends()
             except LogInterrupted:
-                if time.monotonic() > deadline:
+                if self._over() or time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_SECONDS)  # While a partition changes its leader, or just got its first, nobody knows.
 
@@ -154,7 +158,7 @@ class InOrder:
     def _messages(self) -> Sequence[Message]:
         deadline = time.monotonic() + _SILENT_SECONDS
         while (first := self._consumer.poll(_POLL_SECONDS)) is None:
-            if time.monotonic() > deadline:
+            if self._over() or time.monotonic() > deadline:
                 raise LogInterrupted(f"Kafka gave nothing more for {_SILENT_SECONDS:g} seconds.")
         return [first, *self._consumer.consume(_AT_ONCE, 0)]
 

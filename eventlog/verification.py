@@ -267,14 +267,14 @@ def walk_both(
 
 
 def walk_window(
-    connection: Connection[Any], events: InOrder, begin: Mark, places: Mapping[Source, int], up_to: int
+    connection: Connection[Any], events: InOrder, told: Told, begin: Mark, places: Mapping[Source, int], up_to: int
 ) -> Outcome:
     """Both chains side by side from a mark up to a position that both must have; what stands behind it is left alone.
 
     `events.places()` says afterwards where to read on.
     """
     store, kafka = StoreWalk(connection, begin), KafkaWalk(events, begin, places)
-    finding = _side_by_side(store, kafka, up_to, _untold, Checks())
+    finding = _side_by_side(store, kafka, up_to, told, Checks())
     return Outcome(min(store.chain.mark, kafka.chain.mark), _with_strangers(finding, kafka))
 
 
@@ -302,10 +302,6 @@ def _side_by_side(store: StoreWalk, kafka: KafkaWalk, up_to: int, told: Told, ch
         if finding is not None:
             return finding
     return None
-
-
-def _untold(*_: object) -> None:
-    """Nobody watches."""
 
 
 def _behind(store: StoreWalk, under_way: Mapping[int, bytes]) -> Finding | None:

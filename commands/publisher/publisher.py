@@ -151,7 +151,8 @@ class Publisher:
     def _reconcile(self, publication: Publication, ended: Stop) -> None:
         settings = self._settings
         with self._connect("reconciling") as connection:
-            Reconciling(connection, publication, settings.bootstrap_servers, settings.reconcile_seconds).run(ended.wait)
+            every_seconds = settings.reconcile_seconds
+            Reconciling(connection, publication, settings.bootstrap_servers, every_seconds, ended).run()
 
     def _until_over(self, beside: Sequence["Future[None]"], lead: Leadership) -> Callable[[], bool]:
         def is_over() -> bool:

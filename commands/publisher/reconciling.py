@@ -6,7 +6,7 @@ Between windows there is a pause of many times what the last one took, so that p
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -22,6 +22,7 @@ from eventlog.in_order import InOrder
 from eventlog.kafka import LogInterrupted, PlaceGone, open_log
 from eventlog.log import Source
 from eventlog.verification import Finding, Mark
+from runtime.process import Stop
 from schemas.cloudevents import ForeignRecord
 from schemas.codec import SchemaUnknown
 from schemas.names import TOPICS
@@ -69,8 +70,14 @@ class Reconciling:
     """Reconciles one publication. Owns its thread and an autocommit connection; opens a consumer for each window."""
 
     def __init__(
-        self, connection: Connection[Any], publication: Publication, bootstrap_servers: str, every_seconds: float
+        self,
+        connection: Connection[Any],
+        publication: Publication,
+        bootstrap_servers: str,
+        every_seconds: float,
+        over: Stop,
     ) -> None:
+        self._over = over
         self._connection = connection
         self._publication = publication
         self._bootstrap_servers = bootstrap_servers
@@ -82,17 +89,17 @@ class Reconciling:
         self._said: set[str] = set()
         AGE.set_function(lambda: time.time() - self._completed_at)
 
-    def run(self, sleep: Callable[[float], bool]) -> None:
-        """Work until `sleep`, which waits so many seconds, says that it is over. Raises `psycopg.OperationalError`."""
+    def run(self) -> None:
+        """Work until it is over, also in the middle of a window. Raises `psycopg.OperationalError`."""
         numbered.prepare(self._connection)
         pause = min(self._every_seconds, _SHORTEST_PAUSE_SECONDS)
-        while not sleep(pause):
+        while not self._over.wait(pause):
             began_at = time.monotonic()
-            goes_on = self._look()
+            goes_on = self.look()
             took = time.monotonic() - began_at
             pause = max(took * _PAUSES, _SHORTEST_PAUSE_SECONDS) if goes_on else self._every_seconds
 
-    def _look(self) -> bool:
+    def look(self) -> bool:
         """One window of each walk that has any. Whether more is to be looked at already."""
         published = publications.reach(self._connection, self._publication.prefix).published
         try:
@@ -101,7 +108,8 @@ class Reconciling:
             follows = self._step(self._new, published)
             passes = self._pass(self._new.mark.position)
         except _NOT_NOW as error:
-            log.warning("store and Kafka could not be compared; it is tried again", reason=str(error))
+            if not self._over:
+                log.warning("store and Kafka could not be compared; it is tried again", reason=str(error))
             return False
         finally:
             self._report()
@@ -134,9 +142,11 @@ class Reconciling:
         if up_to <= walk.mark.position:
             return False
         walk.finding = None
-        with closing(InOrder(self._bootstrap_servers, TOPICS.values(), prefix=self._publication.prefix)) as events:
+        with closing(self._events()) as events:
             try:
-                walked = verification.walk_window(self._connection, events, walk.mark, walk.places, up_to)
+                walked = verification.walk_window(
+                    self._connection, events, self._end_early, walk.mark, walk.places, up_to
+                )
             except PlaceGone as error:
                 walk.finding = Finding(walk.mark.position + 1, str(error))
             else:
@@ -147,6 +157,15 @@ class Reconciling:
             walk.is_clean = False
             self._tell(walk.finding)
         return walk.mark.position < end and (walk.finding is None or walk.finding.position is None)
+
+    def _events(self) -> InOrder:
+        prefix, over = self._publication.prefix, lambda: bool(self._over)
+        return InOrder(self._bootstrap_servers, TOPICS.values(), prefix=prefix, over=over)
+
+    def _end_early(self, *_: object) -> None:
+        """Not to hold up the end of a term, and with it the next leader."""
+        if self._over:
+            raise LogInterrupted("It is over.")
 
     def _from_the_first(self) -> Walk:
         return Walk(self._mark(self._publication.first_position - 1), {})

@@ -370,7 +370,7 @@ def test_windows_never_end_among_facts_that_only_kafka_has(
 
     for up_to in (40, 71, LAST.position):
         with closing(InOrder(kafka_bootstrap, TOPICS.values(), prefix=topic_prefix)) as events:
-            mark, finding = verification.walk_window(store, events, mark, places, up_to)
+            mark, finding = verification.walk_window(store, events, untold, mark, places, up_to)
             places = dict(events.places())
         assert finding is None
         assert mark == (up_to, FACTS[up_to - 1].hash)

@@ -1,6 +1,6 @@
 """Reconciling: what differs between store and Kafka is named soon after it is published; what rots later, on the next pass."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from commands.publisher.publications import Publication
 from commands.publisher.reconciling import Reconciling
 from eventlog import in_order, kafka
 from eventlog.topics import TopicSettings
+from runtime.process import Stop
 from sandbox.addresses import free_port
 from schemas.envelope import Recorded
 from tests.commands.publisher.processes import PublisherProcess, wait_for
@@ -39,12 +40,12 @@ def look(database_url: str, connection: Connection[Any], kafka_bootstrap: str, t
     put_in_store(database_url, FACTS)
     connection.execute("SET session_replication_role = replica")  # Facts are never changed otherwise.
     acknowledge(connection, END)
-    made = Reconciling(connection, Publication(topic_prefix, PARTITIONS, 1, END), kafka_bootstrap, 1)
+    made = Reconciling(connection, Publication(topic_prefix, PARTITIONS, 1, END), kafka_bootstrap, 1, Stop())
 
     def times(count: int) -> Sequence[dict[str, Any]]:
-        over = iter([False] * count + [True])
         with capture_logs() as said:
-            made.run(lambda _seconds: next(over))
+            for _ in range(count):
+                made.look()
         return [dict(entry) for entry in said]
 
     return times
@@ -162,14 +163,30 @@ def test_where_kafka_is_away_it_says_so_and_goes_on_trying(
 ) -> None:
     monkeypatch.setattr(kafka, "_ANSWER_WITHIN_SECONDS", 0.2)
     monkeypatch.setattr(in_order, "_ENDS_SECONDS", 0.2)
-    away = Reconciling(connection, Publication(topic_prefix, PARTITIONS, 1, END), f"127.0.0.1:{free_port()}", 1)
-    over: Iterator[bool] = iter([False, False, True])
+    away = Reconciling(connection, Publication(topic_prefix, PARTITIONS, 1, END), f"127.0.0.1:{free_port()}", 1, Stop())
 
     with capture_logs() as said:
-        away.run(lambda _seconds: next(over))
+        away.look()
+        away.look()
 
     tried = [entry for entry in said if entry["event"] == "store and Kafka could not be compared; it is tried again"]
     assert len(tried) == 2
+
+
+def test_it_ends_in_the_middle_of_a_window(
+    publish: Any, database_url: str, connection: Connection[Any], kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    publish(FACTS)
+    put_in_store(database_url, FACTS)
+    acknowledge(connection, END)
+    over = Stop()
+    over.set()
+
+    with capture_logs() as said:
+        Reconciling(connection, Publication(topic_prefix, PARTITIONS, 1, END), kafka_bootstrap, 1, over).look()
+
+    assert said == []
+    assert metric("reconciliation_pass_position") == 0
 
 
 def test_a_publisher_reconciles_while_it_leads(
