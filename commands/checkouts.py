@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from commands.asking import alone, key_lives
 from commands.open_requests import OpenRequest, OpenRequests, to_send
-from commands.ports import Answer, CommandInProgress, Context, Decided, EventStore, Receipt, States
+from commands.ports import Answer, Context, Decided, EventStore, Receipt, States
 from commands.refusals import unless_refused, with_refusal
 from domain.payment import PAYMENTS, Payment, PaymentEvent, checkout
 from domain.streams import Stream
@@ -11,8 +12,6 @@ from gateways.errors import GatewayBusy, GatewayKeyMismatch, GatewayRefused, Gat
 from gateways.port import Checkout, Gateway
 from vault.port import Vault
 
-SAME_KEY_FOR = timedelta(hours=23)  # Stripe forgets idempotency keys after 24 hours.
-LEASE_SECONDS = 30.0  # longer than the gateway may take to answer
 ASK_AFTER_EXPIRY = timedelta(minutes=5)
 
 
@@ -28,12 +27,8 @@ async def open_checkout(
 
     Raises `CommandInProgress` while another process is doing so.
     """
-    if not await store.take_lease(context.command_id, LEASE_SECONDS):
-        raise CommandInProgress
-    try:
+    async with alone(context, store):
         return await _ask(kept, context, store, gateway, vault, open_requests)
-    finally:
-        await store.end_lease(context.command_id)
 
 
 async def answered(context: Context, store: EventStore) -> Receipt | None:
@@ -53,7 +48,7 @@ async def _ask(
     payment = await store.load(PAYMENTS.at(kept.stream_id))
     assert payment is not None, "recorded before the gateway is asked"
     checkout.check_openable(payment)
-    if context.now - kept.created_at > SAME_KEY_FOR:
+    if not key_lives(kept, context.now):
         return await _lose_track(kept, context, store)  # The reconciler looks for it by its id.
     request, key = await to_send(kept, vault)
     try:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-from commands.checkouts import LEASE_SECONDS, SAME_KEY_FOR
+from commands.asking import alone, key_lives
 from commands.open_requests import SEALED_KIND, OpenRequest, OpenRequests, RequestKind, to_send
-from commands.ports import Answer, CommandInProgress, Context, Decided, EventStore, Receipt, States
+from commands.ports import Answer, Context, Decided, EventStore, Receipt, States
 from commands.refusals import refusing, unless_refused, with_refusal
 from commands.returns import ASK_AFTER_REFUND_IN, record_refunds
 from commands.takings import trace
@@ -150,12 +150,8 @@ async def ask_for_refund(
 
     Raises `CommandInProgress` while another process is doing so.
     """
-    if not await store.take_lease(context.command_id, LEASE_SECONDS):
-        raise CommandInProgress
-    try:
+    async with alone(context, store):
         return await _ask(kept, context, store, gateway, vault, open_requests)
-    finally:
-        await store.end_lease(context.command_id)
 
 
 async def _ask(
@@ -166,7 +162,7 @@ async def _ask(
     vault: Vault,
     open_requests: OpenRequests,
 ) -> Receipt:
-    if context.now - kept.created_at > SAME_KEY_FOR:
+    if not key_lives(kept, context.now):
         return await _unconfirmed(kept, context, store)  # The reconciler looks for it by its id.
     request, key = await to_send(kept, vault)
     try:

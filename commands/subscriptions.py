@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
-from commands.checkouts import LEASE_SECONDS, SAME_KEY_FOR
+from commands.asking import alone, key_lives
 from commands.open_requests import SEALED_KIND, OpenRequest, OpenRequests, RequestKind, to_send
-from commands.ports import Answer, CommandInProgress, Context, Decided, EventStore, Receipt, States, StreamsBusy
+from commands.ports import Answer, Context, Decided, EventStore, Receipt, States, StreamsBusy
 from commands.refusals import refusing, unless_refused, with_refusal
 from commands.statements import TRIES, Overtaken, state_as_asked, watch_on
 from domain.errors import DomainError
@@ -187,12 +187,8 @@ async def ask_for_change(
 
     Raises `CommandInProgress` while another process is doing so.
     """
-    if not await store.take_lease(context.command_id, LEASE_SECONDS):
-        raise CommandInProgress
-    try:
+    async with alone(context, store):
         return await _ask(kept, context, store, gateway, vault, open_requests)
-    finally:
-        await store.end_lease(context.command_id)
 
 
 async def _ask(
@@ -206,12 +202,10 @@ async def _ask(
     stream = SUBSCRIPTIONS.at(kept.stream_id)
     known = await _loaded(stream, store)
     try:
-        if (
-            context.now - kept.created_at > SAME_KEY_FOR
-        ):  # Too late for the key: how it stands is all that can be known.
-            stated = await gateway.read_subscription(known.gateway_subscription_id)
-        else:
+        if key_lives(kept, context.now):
             stated = await gateway.change_subscription(*await to_send(kept, vault))
+        else:  # How it stands is all that can be known.
+            stated = await gateway.read_subscription(known.gateway_subscription_id)
     except (GatewayUnavailable, GatewayKeyMismatch):
         requested = await store.receipt(context)
         assert requested is not None, "recorded before the gateway is asked"

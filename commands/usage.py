@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 import structlog
 
-from commands.checkouts import SAME_KEY_FOR
+from commands.asking import SAME_KEY_FOR
 from commands.open_requests import OpenRequest, OpenRequests, RequestKind
 from commands.ports import Answer, Context, Deadline, Decided, EventStore, Receipt, States, StoreUnavailable
 from domain.customer import customer_id

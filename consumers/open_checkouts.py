@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from commands.checkouts import SAME_KEY_FOR, known, open_checkout, record_opened
+from commands.asking import key_lives
+from commands.checkouts import known, open_checkout, record_opened
 from commands.interpretation import interpret
 from commands.open_requests import OpenRequest, OpenRequests
 from commands.ports import Context, Decided, EventStore, States
@@ -29,7 +30,7 @@ async def resolve(
         return "ended"
     if payment.checkout_id is not None:
         return await _ask(payment, payment.checkout_id, context, store, gateway, open_requests)
-    if context.now - kept.created_at <= SAME_KEY_FOR:
+    if key_lives(kept, context.now):
         return await _open(kept, context, store, gateway, vault, open_requests)
     return await _look_for(kept, context, store, gateway, open_requests)
 

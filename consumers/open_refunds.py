@@ -1,6 +1,6 @@
 """Refunds that have not ended: asked for again under the same key, asked about, or looked for among the payment's refunds."""
 
-from commands.checkouts import SAME_KEY_FOR
+from commands.asking import key_lives
 from commands.open_requests import OpenRequest, OpenRequests
 from commands.ports import Context, EventStore
 from commands.refunds import ask_for_refund, record_made, record_never_made
@@ -29,7 +29,7 @@ async def resolve(
         return "ended"
     if refund.gateway_refund_id is not None:
         return await _ask(kept, payment, context, store, gateway)
-    if context.now - kept.created_at <= SAME_KEY_FOR:
+    if key_lives(kept, context.now):
         return await _make(kept, context, store, gateway, vault, open_requests)
     return await _look_for(kept, payment, context, store, gateway, open_requests)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from commands import usage
-from commands.checkouts import SAME_KEY_FOR
+from commands.asking import SAME_KEY_FOR
 from commands.ports import Context, Receipt
 from commands.usage import ASK_AGAIN_AFTER, RecordUsage, record_usage, report_due
 from consumers import open_usage

@@ -41,9 +41,9 @@ _LEASE_SECONDS = 2.0  # of a command whose process died while it asked Stripe
 
 def hasten() -> None:
     """Whoever asks again need not wait half a minute for a lease of the dead, nor a group for its dead members."""
-    checkouts: Any = importlib.import_module("commands.checkouts")
-    assert checkouts.LEASE_SECONDS > _LEASE_SECONDS, "the lease is given elsewhere now"
-    checkouts.LEASE_SECONDS = _LEASE_SECONDS
+    asking: Any = importlib.import_module("commands.asking")
+    assert asking.LEASE_SECONDS > _LEASE_SECONDS, "the lease is given elsewhere now"
+    asking.LEASE_SECONDS = _LEASE_SECONDS
     kafka: Any = importlib.import_module("runtime.kafka")
     consumer = kafka.consumer
     session = int(hastened.SESSION_SECONDS * 1000)
