@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 import structlog
-from psycopg.rows import dict_row
 
 from commands.interpretation import interpret
 from commands.open_requests import OpenRequests
@@ -247,12 +246,11 @@ class PostgresNotices:
         )
 
     async def due(self, now: datetime, limit: int) -> Sequence[Kept]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(
-                "SELECT * FROM gateway.notices WHERE applied_at IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s",
-                (now, limit),
-            )
-            return [_kept(row) for row in await cursor.fetchall()]
+        rows = await self._pool.rows(
+            "SELECT * FROM gateway.notices WHERE applied_at IS NULL AND due_at <= %s ORDER BY due_at LIMIT %s",
+            (now, limit),
+        )
+        return [_kept(row) for row in rows]
 
     async def purge(self, received_before: datetime) -> int:
         return await self._pool.execute(

@@ -7,8 +7,6 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
-from psycopg.rows import dict_row
-
 from commands.ports import Context
 from runtime.postgres import Pool
 from vault.port import SealedRecord, Vault
@@ -138,9 +136,8 @@ class PostgresOpenRequests:
         )
 
     async def _select(self, condition: str, values: tuple[Any, ...]) -> list[OpenRequest]:
-        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(f"SELECT * FROM gateway.requests {condition}", values)  # noqa: S608  # constants above
-            return [_open_request(row) for row in await cursor.fetchall()]
+        rows = await self._pool.rows(f"SELECT * FROM gateway.requests {condition}", values)  # noqa: S608  # constants above
+        return [_open_request(row) for row in rows]
 
 
 class MemoryOpenRequests:

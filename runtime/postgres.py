@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import structlog
 from psycopg import AsyncConnection, Connection, errors
+from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 log = structlog.get_logger()
@@ -28,6 +29,11 @@ class Pool(AsyncConnectionPool[AsyncConnection[Any]]):
         """Run one statement on whichever connection is free. Returns how many rows it touched."""
         async with self.connection() as connection:
             return (await connection.execute(statement, values)).rowcount
+
+    async def rows(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
+        """All rows that a query finds, by column."""
+        async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return await (await cursor.execute(query, values)).fetchall()
 
 
 def _closed_by_server(connection: AsyncConnection[Any]) -> bool:
