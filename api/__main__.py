@@ -15,6 +15,7 @@ from api.in_flight import InFlight
 from api.project_cache import ProjectCache
 from api.settings import ApiSettings
 from api.state import Services
+from api.wire import Protocol
 from commands.notices import PostgresNotices
 from commands.open_requests import PostgresOpenRequests
 from commands.store.postgres import PostgresStore
@@ -80,6 +81,7 @@ async def serve(given: ApiSettings) -> None:
                 create_app(services, Registry(contracts().values(), given.topic_prefix), note=lines),
                 host=given.host,
                 port=given.port,
+                http=Protocol,
                 loop="none",  # this one
                 lifespan="off",  # opened above, closed below
                 access_log=False,
