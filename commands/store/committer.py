@@ -19,11 +19,15 @@ from runtime.postgres import Pool
 
 TRIES = 5
 
+# How long a commit under way is waited for before another one begins beside it: who goes together costs less. One that is
+# held up for longer, by a rival's lock say, holds up nobody else.
+_PATIENCE_SECONDS = 0.01
+
 Way = Callable[[Sequence[Unit], RecentStreams, Connection], Awaitable[Written | None]]
 
 
 class Committer:
-    """Takes commands in the order they come, `at_once` of them to a commit, `under_way` commits at a time.
+    """Takes commands in the order they come, `at_once` of them to a commit, `under_way` commits at a time, mostly one.
 
     What shares a stream or an id with a command under way waits until that is through, and then goes together with all
     that came meanwhile: so each stream has a queue of its own here, and this process is never its own rival.
@@ -37,13 +41,14 @@ class Committer:
         self._recent = recent
         self._announce = announce
         self._at_once = at_once
-        self._free = under_way
+        self._under_way = self._free = under_way
         self._contention = Contention()
         # Who queues up for a stream waits with a connection in hand: half of the pool stays free of them.
         self._queued = asyncio.Semaphore(max(1, pool.max_size // 2))
         self._waiting: list[Asked] = []
         self._busy: set[Key] = set()
         self._woken = False
+        self._impatient: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def commit(self, asked: Asked) -> Told:
@@ -58,13 +63,24 @@ class Committer:
             await asyncio.gather(*self._tasks, asyncio.sleep(0))
 
     def _wake(self) -> None:
-        """Begin once everybody who is at work in the event loop just now has put down what they want."""
-        if self._waiting and self._free and not self._woken:
+        """Begin once everybody who is at work in the event loop just now has put down what they want.
+
+        While a commit is under way, only if there is enough for a whole one beside it, or if it takes long.
+        """
+        if not self._waiting or not self._free or self._woken:
+            return
+        loop = asyncio.get_running_loop()
+        if self._free == self._under_way or len(self._waiting) >= self._at_once:
             self._woken = True
-            asyncio.get_running_loop().call_soon(self._begin)
+            loop.call_soon(self._begin)
+        elif self._impatient is None:
+            self._impatient = loop.call_later(_PATIENCE_SECONDS, self._begin)
 
     def _begin(self) -> None:
         self._woken = False
+        if self._impatient is not None:
+            self._impatient.cancel()
+            self._impatient = None
         while self._free and (taken := self._take()):
             self._free -= 1
             self._spawn(self._go(taken))

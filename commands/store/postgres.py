@@ -41,7 +41,7 @@ _PUT_OFF = """
 """
 
 AT_ONCE = 400  # Commands to a commit, at most: more of them gain nothing, and make the first wait for the last.
-UNDER_WAY = 2  # Commits at a time: while Postgres writes the one, the other is decided.
+UNDER_WAY = 2  # Commits at a time: one that is held up does not hold up all.
 
 
 # A range of the primary key, in whatever order the database sorts text: behind the prefix come hexadecimal digits.
