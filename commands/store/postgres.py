@@ -10,7 +10,7 @@ from commands.store.announcing import Announcer
 from commands.store.cache import RecentStreams
 from commands.store.committer import Committer
 from commands.store.connections import Connection, on_connection
-from commands.store.loading import Loaded, load
+from commands.store.reading import Reader
 from commands.store.snapshots import Snapshots
 from commands.store.units import Asked
 from domain.streams import Stream
@@ -58,6 +58,7 @@ class PostgresStore:
         self._announcer = Announcer(pool)
         self._snapshots = Snapshots(pool)
         self._recent = RecentStreams(note=self._snapshots.note)
+        self._reader = Reader(pool, self._recent)
         self._committer = Committer(pool, self._recent, self._announcer.announce, at_once=at_once, under_way=under_way)
 
     async def close(self) -> None:
@@ -70,7 +71,7 @@ class PostgresStore:
         await self._snapshots.close()
 
     async def load(self, stream: Stream[S, E]) -> S | None:
-        loaded = await self._load([], [stream])
+        loaded = await self._reader.load([], [stream])
         state: S | None = loaded.streams[stream.id].state
         return state
 
@@ -79,7 +80,7 @@ class PostgresStore:
         return asked.receipt(await self._committer.commit(asked))
 
     async def receipt(self, context: Context) -> Receipt | None:
-        loaded = await self._load([context.command_id], [])
+        loaded = await self._reader.load([context.command_id], [])
         outcome = loaded.standing.get(context.command_id)
         return outcome.replay(context) if outcome else None
 
@@ -130,12 +131,6 @@ class PostgresStore:
             "UPDATE store.inbox SET lease_until = NULL WHERE command_id = %s AND lease_until IS NOT NULL RETURNING 1",
             command_id,
         )
-
-    async def _load(self, command_ids: Sequence[UUID], streams: Sequence[Stream[Any, Any]]) -> Loaded:
-        async def work(connection: Connection) -> Loaded:
-            return await load(connection, command_ids, streams, self._recent)
-
-        return await on_connection(self._pool, work)
 
     async def _row(self, query: LiteralString, *parameters: Any) -> tuple[Any, ...] | None:
         async def first_row(connection: Connection) -> tuple[Any, ...] | None:
