@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from sandbox.environment import CHECKOUT
 from tests.crash.checking import LostOrDoubled
@@ -75,7 +75,9 @@ class _Tally:
 
     def table(self) -> Table:
         struck, missed = self._often(struck=True), self._often(struck=False)
-        table = Table("Trouble", "How often", "Never came to it", title=f"{len(self.stories)} runs")
+        table = Table(
+            Column("Trouble", no_wrap=True), "How often", "Never came to it", title=f"{len(self.stories)} runs"
+        )
         for kind in sorted({trouble.kind for trouble in TROUBLES}):
             table.add_row(kind, str(struck[kind]), str(missed[kind] or ""))
         table.add_section()

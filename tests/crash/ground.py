@@ -84,7 +84,7 @@ class Ground:
         """A prefix for the topics of one run. They are deleted, so that Kafka starts as quickly after all runs."""
         prefix = f"crash-{uuid.uuid4().hex[:12]}."
         yield prefix
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         made = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(prefix)]
         for deletion in admin.delete_topics(made).values() if made else ():
             deletion.result()
