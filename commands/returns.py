@@ -35,18 +35,27 @@ async def hear_of_refunds(
 ) -> Receipt:
     """Record what a notice says of money that goes back. Raises `NoticeUnmatched` until the payment has succeeded here.
 
-    A sum that is higher than what is known here makes us ask for the refunds behind it: none is made up.
+    A sum that is higher than what is known here makes us ask for the refunds behind it: none is made up. So does a refund with
+    which more would have gone back than was paid.
     """
     payment = await payment_behind(notice, context, store, gateway)
     heard: Sequence[RefundUpdated] = []
     if isinstance(notice, RefundUpdated):
         heard = [notice]
+        if notice.status is RefundStatus.SUCCEEDED and refunds.is_too_much(payment, _told(notice, payment)):
+            heard = await _all_refunds(payment, gateway)
     elif notice.refunded_minor > payment.refunded_minor + payment.reserved_minor:
-        assert payment.gateway_payment_id is not None, "by which it was found"
-        heard = await gateway.list_refunds(payment.gateway_payment_id)
+        heard = await _all_refunds(payment, gateway)
     context = context.for_project(payment.project_id)
     await _follow(payment, heard, context, gateway, open_requests)
     return await record_refunds(payment, heard, context, store, lambda after, _: {"payment_id": after.payment_id})
+
+
+async def _all_refunds(payment: Payment, gateway: Gateway) -> Sequence[RefundUpdated]:
+    """As they stand now. Those that came to nothing first: what they seemed to give back is not back."""
+    assert payment.gateway_payment_id is not None, "by which it was found"
+    made = await gateway.list_refunds(payment.gateway_payment_id)
+    return sorted(made, key=lambda refund: refund.status not in (RefundStatus.FAILED, RefundStatus.CANCELED))
 
 
 async def payment_behind(
@@ -105,13 +114,7 @@ async def record_refunds(
 def _meaning(
     notice: RefundUpdated, payment: Payment, wallet: Wallet | None, clawback: Clawback, now: datetime
 ) -> tuple[list[PaymentEvent], list[WalletEvent]]:
-    told = RefundTold(
-        refund_id=refunds.our_id(payment, notice.gateway_refund_id, notice.refund_id),
-        gateway_refund_id=notice.gateway_refund_id,
-        amount_minor=notice.amount_minor,
-        currency=notice.currency,
-        reason=notice.reason,
-    )
+    told = _told(notice, payment)
     match notice.status:
         case RefundStatus.SUCCEEDED:
             wanted = refunds.credits_to_reclaim(payment, told)
@@ -125,6 +128,16 @@ def _meaning(
             return refunds.cancel(payment, told), []
         case _:
             return refunds.take_on(payment, told), []
+
+
+def _told(notice: RefundUpdated, payment: Payment) -> RefundTold:
+    return RefundTold(
+        refund_id=refunds.our_id(payment, notice.gateway_refund_id, notice.refund_id),
+        gateway_refund_id=notice.gateway_refund_id,
+        amount_minor=notice.amount_minor,
+        currency=notice.currency,
+        reason=notice.reason,
+    )
 
 
 def reclaim(

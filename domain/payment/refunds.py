@@ -139,6 +139,12 @@ def succeed(payment: Payment, told: RefundTold, reclaimed: CreditsReclaimed) -> 
     ]
 
 
+def is_too_much(payment: Payment, told: RefundTold) -> bool:
+    """Whether with this more would have gone back than was paid: then some other has failed, and we have not heard of it."""
+    refunded, _ = _others(payment, told.refund_id)
+    return refunded + told.amount_minor > payment.amount_minor
+
+
 def fail(payment: Payment, told: RefundTold, code: str, credits_restored: int) -> list[PaymentEvent]:
     """The customer's bank did not take it, at once or after it had seemed to: the money is not back."""
     if not _news(payment, told.refund_id, RefundStatus.FAILED):

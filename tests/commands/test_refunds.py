@@ -258,6 +258,23 @@ async def test_a_sum_above_what_is_known_makes_us_ask_for_the_refunds_behind_it(
     assert now.refunded_minor == 3_00
 
 
+async def test_a_refund_with_which_more_would_be_back_than_was_paid_makes_us_ask_which_one_failed(till: Till) -> None:
+    payment = await till.sell(FAILS_LATER)
+    first = await till.refund_in_dashboard(payment, 10_00)
+    await till.hear(first, "refund.created")
+    await till.settle(first, "fail")  # Of which no word comes.
+    second = await till.refund_in_dashboard(payment, 6_00)
+
+    await till.hear(second, "refund.created")
+
+    now = await till.now(payment)
+    stands = {refund.gateway_refund_id: refund.status for refund in now.refunds.values()}
+    assert stands == {first: RefundStatus.FAILED, second: RefundStatus.SUCCEEDED}
+    assert (now.refunded_minor, (await till.wallet()).balance) == (6_00, 400)
+    totals = [event.refunded_minor_total for event in till.desk.events if isinstance(event, PaymentRefunded)]
+    assert totals == [10_00, 6_00]
+
+
 async def test_a_sum_that_is_known_asks_nobody(till: Till, lookalike: LookAlike) -> None:
     payment = await till.sell()
     await till.refund(payment, amount_minor=4_00)

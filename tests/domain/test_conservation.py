@@ -485,10 +485,14 @@ class Credits(RuleBasedStateMachine):
     def hear_how_all_refunds_stand(self, data: some.DataObject) -> None:
         """As the reconciler asks. Then both sides know the same."""
         payment_id, counter = self.a_payment(data)
-        for told in counter.gateway.values():
-            self.hear(payment_id, counter, told, told.status, Clawback.REMAINING_ONLY)
+        self.hear_of_all(payment_id, counter)
         went_back = sum(each.amount for each in counter.gateway.values() if each.status == "succeeded")
         assert self.payments[payment_id].refunded_minor == went_back
+
+    def hear_of_all(self, payment_id: str, counter: MoneyCounter) -> None:
+        """Those that came to nothing first."""
+        for told in sorted(counter.gateway.values(), key=lambda each: each.status in GIVEN_BACK):
+            self.hear(payment_id, counter, told, told.status, Clawback.REMAINING_ONLY)
 
     def hear(self, payment_id: str, counter: MoneyCounter, told: AtGateway, status: str, policy: Clawback) -> None:
         payment, name = self.payments[payment_id], counter.name_of(told)
@@ -498,6 +502,9 @@ class Credits(RuleBasedStateMachine):
         word = RefundTold(
             refund_id=refund_id, gateway_refund_id=told.id, amount_minor=told.amount, currency="usd", reason=None
         )
+        if status == "succeeded" and refunds.is_too_much(payment, word):
+            self.hear_of_all(payment_id, counter)  # As the command does, which asks the gateway.
+            return
         moves: list[WalletEvent] = []
         if status == "succeeded":
             wanted = refunds.credits_to_reclaim(payment, word)
