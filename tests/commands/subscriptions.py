@@ -125,8 +125,9 @@ class Subscribed:
 
     async def next_period(self) -> None:
         """Let the look-alike renew it, and the renewal's hour as a draft pass."""
-        await self.lookalike.advance(days=31)
-        await self.lookalike.advance(3600 * 2)
+        at_stripe = await self.lookalike.subscription(self.gateway_subscription_id)
+        ends = at_stripe["items"].data[0].current_period_end
+        await self.lookalike.control("clock/advance", to=ends + 3600 * 2)
 
 
 async def register_shop(store: MemoryStore, plans: Iterable[Product] = PLANS) -> None:

@@ -59,8 +59,8 @@ class Watched:
 
     async def renew(self) -> None:
         """A period passes, and the hour for which its invoice stays a draft."""
-        await self.advance(days=31)
-        await self.advance(hours=2)
+        await self.subscribed.next_period()
+        await self.look()
 
     async def pay_with(self, token: str) -> None:
         at_stripe = await self.lookalike.subscription(self.subscribed.gateway_subscription_id)
