@@ -156,7 +156,7 @@ def test_a_place_that_the_topic_does_not_hold_is_named(growing_stage: Stage) -> 
 
     assert done.status == 1
     assert "payments holds no offset 1000000 in partition 0" in done.stderr
-    assert "python -m projections replay --all --source store" in done.stderr
+    assert "python -m projections move" in done.stderr
     assert growing_stage.is_untouched()
 
 
