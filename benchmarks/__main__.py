@@ -97,7 +97,10 @@ def _measure(chosen: Sequence[Row], servers: Servers, how_many: int, share: floa
             task = progress.add_task(row.name, total=how_many + warm_up)
             with row.prepare(servers, share) as sides:
                 measured = rounds.run(sides, how_many, partial(progress.advance, task), warm_up=warm_up)
-            results += rounds.results(row, measured)
+            of_row = rounds.results(row, measured)
+            for result in of_row:
+                console.print(report.line(result), highlight=False)
+            results += of_row
     return results
 
 

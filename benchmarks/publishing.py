@@ -66,8 +66,10 @@ def _records(database_url: str) -> Sequence[Produced]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_BRING_BACK)
         prepare(connection)
-        numbers = iter(lambda: numbering.number(connection, PARTITIONS, 2_000), ())
-        return [_record(fact) for facts in numbers for fact in facts]
+        records: list[Produced] = []
+        while facts := numbering.number(connection, PARTITIONS, 2_000):
+            records += map(_record, facts)
+    return records
 
 
 def _record(fact: Numbered) -> Produced:

@@ -27,6 +27,13 @@ class Circumstances(NamedTuple):
         return cls(datetime.now(UTC), os.cpu_count() or 1, platform.python_version(), os.getloadavg()[0])
 
 
+def line(result: Result) -> str:
+    """One result as it comes, so that a run that breaks off has told what it found."""
+    ours, ceiling, unit = _number(result.ours.median), _number(result.ceiling.median), result.claim.unit
+    measured = f"{ours} / {ceiling} {unit} = {_number(result.ratio.median)} ({_range(result.ratio)})"
+    return f"{result.row.name} {result.claim.figure}: {measured}, aim {_aim(result)}"
+
+
 def table(results: Sequence[Result], rounds: int) -> Table:
     """Two lines for each claim: ours, the ratio and the aim; the ceiling, the ratio's range, and whether the aim is met."""
     shown = Table("row", "what", "median", "ratio", "aim", title=_title(rounds))
