@@ -6,6 +6,7 @@ the local platform's own embedded servers.
 """
 
 import os
+import shutil
 import socket
 import tempfile
 import threading
@@ -28,6 +29,7 @@ from sandbox.postgres import Postgres
 from sandbox.supervisor import Supervisor
 
 DOCKER_SOCKET = "/var/run/docker.sock"
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 2**30
 
 
 class Servers(Protocol):
@@ -161,7 +163,10 @@ def _start_kafka(undo: ExitStack) -> str:
 
 
 def _temporary_folder(undo: ExitStack) -> Path:
-    return Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="tillstream-tests-")))
+    """In memory where there is room for it: there a database is copied in a tenth of the time."""
+    has_room = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES
+    place = MEMORY if has_room else None
+    return Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="tillstream-tests-", dir=place)))
 
 
 def _supervisor(undo: ExitStack) -> Supervisor:
