@@ -80,9 +80,9 @@ class Moving:
         """
         with turns.alone_at(self._connection, self._models):
             before, after = followed.load(self._connection), self._events.identities()
-            if not before or {topic: before[topic].id for topic in after if topic in before} == {
-                topic: identity.id for topic, identity in after.items()
-            }:
+            if not before or all(
+                topic in before and before[topic].id == identity.id for topic, identity in after.items()
+            ):
                 return None
             kept = generations.load(self._connection, self._models, "live", "following")
             # A topic that only this code knows was never read: nothing of it was seen, however many partitions it has.

@@ -1,9 +1,9 @@
 """/api/v1/usage: say what customers use of metered products."""
 
-import json
 from functools import partial
 from http import HTTPStatus
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -49,7 +49,7 @@ async def show(request: Request[State]) -> Response:
     usage = await request.state["store"].load(USAGE.at(place.usage_id))
     if usage is None or usage.recorded.project_id != caller.project_id:
         raise UsageUnknown(place.usage_id)
-    return shown_as_json(request, json.dumps(answer_of(usage), ensure_ascii=False).encode())
+    return shown_as_json(request, orjson.dumps(answer_of(usage)))
 
 
 OPERATIONS = (
