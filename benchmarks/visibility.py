@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import psycopg
@@ -34,48 +34,54 @@ _COMMANDS_PER_SECOND = 500.0
 _WARM_SECONDS = 1.5
 
 
+class _Running(NamedTuple):
+    """A database with publisher and projector at work, and a loop to record in."""
+
+    database_url: str
+    connection: Connection[Any]
+    runner: asyncio.Runner
+
+    def measure(self, samples: int) -> Figures:
+        return milliseconds(self.runner.run(_ours(self.database_url, self.connection, samples)))
+
+
 @contextmanager
-def prepare(servers: Servers, share: float) -> Iterator[Sides]:
-    samples = max(10, int(_SAMPLES * share))
+def _running(servers: Servers) -> Iterator[_Running]:
     with (
         servers.database() as database_url,
         servers.topics() as settings,
         servers.publisher(database_url, settings),
         servers.projector(database_url, settings),
         psycopg.connect(database_url, autocommit=True) as connection,
-        _floor(servers, connection) as floor,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        yield _Running(database_url, connection, runner)
+
+
+@contextmanager
+def prepare(servers: Servers, share: float) -> Iterator[Sides]:
+    samples = max(10, int(_SAMPLES * share))
+    with _running(servers) as service, _floor(servers, service.connection) as floor:
         yield Sides(
             ceiling=lambda: milliseconds([floor.sample() for _ in range(samples)]),
-            ours=lambda: milliseconds(runner.run(_ours(database_url, connection, samples))),
+            ours=lambda: service.measure(samples),
         )
 
 
 @contextmanager
 def prepare_busy(servers: Servers, share: float) -> Iterator[Sides]:
     samples = max(10, int(_SAMPLES * share))
-    with (
-        servers.database() as database_url,
-        servers.topics() as settings,
-        servers.publisher(database_url, settings),
-        servers.projector(database_url, settings),
-        psycopg.connect(database_url, autocommit=True) as connection,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        workload.record_project(connection)
-        with servers.api(database_url) as port:
+    with _running(servers) as service:
+        workload.record_project(service.connection)
+        with servers.api(service.database_url) as port:
             pace = Pace(port, f"Bearer {workload.SECRET_KEY}", [], 0.0, _COMMANDS_PER_SECOND)
-
-            def idle() -> Figures:
-                return milliseconds(runner.run(_ours(database_url, connection, samples)))
 
             def busy() -> Figures:
                 with brought(pace):
                     time.sleep(_WARM_SECONDS)
-                    return idle()
+                    return service.measure(samples)
 
-            yield Sides(ceiling=idle, ours=busy)
+            yield Sides(ceiling=lambda: service.measure(samples), ours=busy)
 
 
 class Floor:

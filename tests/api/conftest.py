@@ -11,11 +11,13 @@ from api.app import create_app
 from api.in_flight import InFlight
 from api.project_cache import ProjectCache
 from api.state import Services
+from commands.missed import PostgresMarks
 from commands.notices import Notices, PostgresNotices
 from commands.open_requests import MemoryOpenRequests, OpenRequests, PostgresOpenRequests
 from commands.ports import Context, Decide, EventStore, Receipt
 from commands.store.memory import MemoryStore
 from commands.store.postgres import PostgresStore
+from consumers.reconciler import Reconciler
 from domain.streams import Stream
 from eventlog.feed import Feed
 from gateways.port import Gateway
@@ -131,6 +133,19 @@ async def real_services(database_url: str, gateway: StripeGateway) -> AsyncItera
         closing.push_async_callback(store.close)
         vault = PostgresVault(writes, LocalKeyWrapper(MasterKey(b"k" * 32)))
         yield services_of(store, gateway, vault, PostgresOpenRequests(writes), PostgresNotices(writes), reads)
+
+
+@pytest.fixture
+def reconciler(real_services: Services) -> Reconciler:
+    """The reconciler of these services."""
+    return Reconciler(
+        real_services["store"],
+        real_services["gateway"],
+        real_services["vault"],
+        real_services["notices"],
+        real_services["open_requests"],
+        PostgresMarks(real_services["reads"]),
+    )
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from psycopg.rows import dict_row
 
 from api.app import create_app
 from api.state import Services
-from commands.missed import PostgresMarks
 from commands.ports import EventStore
 from consumers.reconciler import Reconciler
 from domain.payment import PAYMENTS
@@ -335,19 +334,6 @@ def differing(ours: State, theirs: State) -> dict[str, tuple[Any, Any]]:
 @pytest.fixture
 def pool(real_services: Services) -> Pool:
     return real_services["reads"]
-
-
-@pytest.fixture
-def reconciler(real_services: Services, pool: Pool) -> Reconciler:
-    services = real_services
-    return Reconciler(
-        services["store"],
-        services["gateway"],
-        services["vault"],
-        services["notices"],
-        services["open_requests"],
-        PostgresMarks(pool),
-    )
 
 
 async def settled(lookalike: LookAlike) -> None:

@@ -6,8 +6,6 @@ from typing import Any
 import httpx
 import pytest
 
-from api.state import Services
-from commands.missed import PostgresMarks
 from consumers.reconciler import Reconciler
 from tests.api.reading import catch_up
 from tests.api.shop import PROJECT, Shop, error_of, register
@@ -26,19 +24,6 @@ async def metered(real_shop: Shop, lookalike: LookAlike, receiver: Receiver) -> 
     subscriber = await subscribe(shop, lookalike, receiver, product_id="calls")
     await subscriber.deliver("customer.subscription.created")
     return subscriber
-
-
-@pytest.fixture
-def reconciler(real_services: Services) -> Reconciler:
-    services = real_services
-    return Reconciler(
-        services["store"],
-        services["gateway"],
-        services["vault"],
-        services["notices"],
-        services["open_requests"],
-        PostgresMarks(services["reads"]),
-    )
 
 
 async def use(shop: Shop, **changes: Any) -> httpx.Response:

@@ -1,6 +1,7 @@
 """What the read side's tests share: live generations to fold into, their rows, and a pool to query them."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,22 @@ def facts_in_kafka(kafka_bootstrap: str) -> Iterator[str]:
         yield prefix
 
 
+@contextmanager
+def shown_somewhere(
+    template: str, bootstrap_servers: str, prefix: str, folder: Path, read_models: str
+) -> Iterator[str]:
+    with fresh_database(template) as url:
+        show(environment(url, bootstrap_servers, prefix), folder, read_models)
+        yield url
+
+
 @pytest.fixture(scope="session")
 def shown_database(
     migrated_template: str, kafka_bootstrap: str, facts_in_kafka: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """A database with FACTS in the store and in a live generation of `payments`, only ever copied."""
-    with fresh_database(migrated_template) as url:
-        show(environment(url, kafka_bootstrap, facts_in_kafka), tmp_path_factory.mktemp("shown"), "payments")
+    folder = tmp_path_factory.mktemp("shown")
+    with shown_somewhere(migrated_template, kafka_bootstrap, facts_in_kafka, folder, "payments") as url:
         yield url
 
 
@@ -83,8 +93,8 @@ def wholly_shown_database(
     migrated_template: str, kafka_bootstrap: str, facts_in_kafka: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The same with live generations of every read model."""
-    with fresh_database(migrated_template) as url:
-        show(environment(url, kafka_bootstrap, facts_in_kafka), tmp_path_factory.mktemp("shown"), "--all")
+    folder = tmp_path_factory.mktemp("shown")
+    with shown_somewhere(migrated_template, kafka_bootstrap, facts_in_kafka, folder, "--all") as url:
         yield url
 
 
