@@ -17,6 +17,7 @@ from sandbox.addresses import LOOPBACK
 from sandbox.environment import PUBLISHED, AlreadyRunning, Folders, Secrets
 from sandbox.errors import PartFailed, SandboxError
 from sandbox.platform import Platform, PortInUse
+from tests.projecting import wait_until
 
 NOTES_ITS_START = """
     import os, sys
@@ -74,10 +75,11 @@ def folders(tmp_path: Path) -> Folders:
 
 
 def test_migrations_come_before_the_service(service: Path, folders: Folders, given: Mapping[str, str]) -> None:
-    with Platform(folders, given=given):
-        pass
+    noted = service / "starts"
+    with Platform(folders, given=given):  # Is up once the API answers; the others may not have noted their start yet.
+        wait_until(lambda: len(noted.read_text().splitlines()) == 6)
 
-    starts = (service / "starts").read_text().splitlines()
+    starts = noted.read_text().splitlines()
     assert starts[0] == "migrations.py up"
     assert sorted(starts[1:]) == [
         "api.py",
