@@ -1,7 +1,12 @@
 """Addresses on this machine: free ports, and whether something answers at one."""
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
+from collections import deque
+from pathlib import Path
 
 from sandbox.errors import SandboxError
 
@@ -12,13 +17,33 @@ LOOPBACK = "127.0.0.1"
 # chance, be given that very port for its own end and connect to itself.
 _PORTS = range(15_000, 32_000)
 
+_CHANCE = random.SystemRandom()  # Where tests fix the seed of all others, two processes would choose alike.
+_MOST_CLAIMS = 64  # Of the last ports that were chosen here: those before them are in use by now, or given up.
+_claims: deque[int] = deque()
+
 
 def free_port() -> int:
-    """Choose a loopback TCP port that nobody uses now."""
-    for port in random.sample(_PORTS, 200):
-        if is_free(port):
+    """Choose a loopback TCP port that nobody uses now, nor was just told to use: a server takes seconds to listen."""
+    for port in _CHANCE.sample(_PORTS, 200):
+        if is_free(port) and _claim(port):
             return port
     raise SandboxError(f"No free port found between {_PORTS.start} and {_PORTS.stop} on {LOOPBACK}.")
+
+
+def _claim(port: int) -> bool:
+    """Claim a port among this user's processes for as long as this one lives. False if another one did."""
+    folder = Path(tempfile.gettempdir()) / f"tillstream-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    claim = os.open(folder / str(port), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(claim)
+        return False
+    _claims.append(claim)
+    if len(_claims) > _MOST_CLAIMS:
+        os.close(_claims.popleft())
+    return True
 
 
 def is_free(port: int) -> bool:
