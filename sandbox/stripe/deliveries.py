@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -101,7 +102,7 @@ class Deliveries:
     # Sending.
 
     async def run(self) -> None:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        async with caller() as client:
             try:
                 while True:
                     self._changed.clear()
@@ -224,6 +225,17 @@ class Deliveries:
 def wants(endpoint: JsonObject, type: str) -> bool:
     known = type not in unknown_types(endpoint["api_version"])
     return known and ("*" in endpoint["enabled_events"] or type in endpoint["enabled_events"])
+
+
+def caller() -> httpx.AsyncClient:
+    """Who calls endpoints."""
+    return httpx.AsyncClient(verify=_trusted_certificates(), timeout=TIMEOUT_SECONDS, trust_env=False)
+
+
+@cache
+def _trusted_certificates() -> ssl.SSLContext:
+    """Read once: that takes longer than many deliveries do."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def post(client: httpx.AsyncClient, url: str, body: str, secret: str) -> str:

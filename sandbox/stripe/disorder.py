@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.stripe.deliveries import TIMEOUT_SECONDS, Deliveries, Delivery
+from sandbox.stripe.deliveries import Deliveries, Delivery, caller
 from sandbox.stripe.errors import StripeRefusal
 from sandbox.stripe.losses import drawn
 
@@ -78,7 +78,7 @@ class Disorder:
         if release.rest == "drop":
             self._deliveries.lose([delivery for delivery in waiting if delivery not in sent])
         room = asyncio.Semaphore(release.at_once)
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        async with caller() as client:
             outcomes = await asyncio.gather(
                 *(self._send(client, delivery, release.copies_of(number), room) for number, delivery in enumerate(sent))
             )
@@ -109,7 +109,7 @@ class Disorder:
     async def repeat(self, event: str, copies: int) -> list[str]:
         """Send an event again, `copies` at once, each freshly signed, whatever came of it before."""
         addressed = self._deliveries.of(event)
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        async with caller() as client:
             attempts = [self._deliveries.send_again(client, delivery) for delivery in addressed for _ in range(copies)]
             return list(await asyncio.gather(*attempts))
 
