@@ -31,7 +31,7 @@ year: install ## Live through a year of one subscription in some seconds, and pr
 
 test: install ## Run every test on real Postgres and real Kafka
 	@rm -f .coverage .coverage.*
-	$(RUN) -m pytest -n 3 --dist worksteal --cov --cov-report=
+	$(RUN) -m pytest -n 4 --dist worksteal --cov --cov-report=
 	@$(VENV)/bin/coverage report --include='domain/*,commands/*' --fail-under=95
 
 check: install ## Format, lint, types, import rules, contracts: the same list as in CI and before a commit

@@ -113,10 +113,11 @@ def make_topics(bootstrap_servers: str, prefix: str, partitions: int = PARTITION
 
 
 def send(bootstrap_servers: str, prefix: str, facts: Iterable[Recorded], partitions: int = PARTITIONS) -> None:
-    """Publish facts in this order, each to its stream's partition."""
-    producer = Producer(
-        {"bootstrap.servers": bootstrap_servers, "acks": "all", "enable.idempotence": True, "linger.ms": 2}
-    )
+    """Publish facts in this order, each to its stream's partition.
+
+    One request at a time keeps the order, too, and does not take the half second with which an idempotent producer begins.
+    """
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "acks": "all", "max.in.flight": 1, "linger.ms": 2})
     for fact in facts:
         producer.produce(
             full_name(prefix, fact.topic),

@@ -31,9 +31,8 @@ _MOST_DESCRIPTORS = 16
 
 
 def part(address: Path) -> Part:
-    """The nursery as something to start. It is not measured for coverage: what it forks dies too early to tell of it."""
-    unmeasured = ["env", "-u", "COVERAGE_PROCESS_CONFIG", "-u", "COVERAGE_PROCESS_START"]
-    command = [*unmeasured, sys.executable, "-m", "tests.crash.nursery", str(address)]
+    """The nursery as something to start."""
+    command = [sys.executable, "-m", "tests.crash.nursery", str(address)]
     return Part(name="nursery", command=lambda: command, ready=address.exists)
 
 
