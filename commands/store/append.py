@@ -1,7 +1,7 @@
 """The append statement: writes go in by units, and a verdict on each command comes out."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -25,7 +25,8 @@ _APPEND, _CHECKED, _TRUSTED = (
 def _statement(accepted: str) -> bytes:
     """Without comments and spaces: psycopg reads a statement anew for each use if it has more than 4,096 characters."""
     lines = (line.partition("--")[0] for line in _APPEND.format(accepted=accepted).splitlines())
-    return " ".join(" ".join(lines).split()).replace(", ", ",").encode()
+    dense = " ".join(" ".join(lines).split())
+    return dense.replace(", ", ",").replace("( ", "(").replace(" )", ")").encode()
 
 
 PLAIN, CHECKED, TRUSTED = map(_statement, (_ALL, _CHECKED, _TRUSTED))
@@ -42,10 +43,11 @@ class Verdict(NamedTuple):
     """What became of a command.
 
     `done`: it is recorded. `seen`: it was recorded before, with `outcome`. `late`: a stream that it writes has moved since
-    it was decided on. `peer`: left out because of another command of its unit.
+    it was decided on. `queued`: others queue up for one of its streams. `peer`: left out because of another command of its
+    unit.
     """
 
-    word: Literal["done", "seen", "late", "peer"]
+    word: Literal["done", "seen", "late", "queued", "peer"]
     outcome: Outcome | None
 
 
@@ -73,13 +75,17 @@ async def append_checked(connection: AsyncConnection[Any], units: Sequence[Unit]
 
 
 async def append_trusted(
-    connection: AsyncConnection[Any], units: Sequence[Unit], decided_on: Sequence[Mapping[str, Folded]]
+    connection: AsyncConnection[Any],
+    units: Sequence[Unit],
+    decided_on: Sequence[Mapping[str, Folded]],
+    again: Set[str] = frozenset(),
 ) -> Mapping[UUID, Verdict]:
     """Write units that were decided on streams as they were last seen: `decided_on` has each unit's. Raises `RIVALS`.
 
-    `late` is then a unit of which any stream has moved, those included that it merely reads.
+    `late` is then a unit of which any stream has moved, those included that it merely reads. `queued` only those can be that
+    come to a stream which is named in `again`.
     """
-    asked = {**parameters(units), **_standing(decided_on)}
+    asked = {**parameters(units), **_standing(decided_on), **_again(decided_on, again)}
     cursor = await connection.execute(TRUSTED, asked, prepare=True, binary=True)
     done = {write.context.command_id: DONE for unit in units for write in unit}
     return {**done, **verdicts(await cursor.fetchall())}
@@ -119,6 +125,14 @@ def _standing(decided_on: Sequence[Mapping[str, Folded]]) -> dict[str, Array]:
         "on_stream": texts([stream for _, stream, _ in streams]),
         "on_version": integers([folded.version for _, _, folded in streams]),
         "on_event_id": uuids([folded.last for _, _, folded in streams]),
+    }
+
+
+def _again(decided_on: Sequence[Mapping[str, Folded]], again: Set[str]) -> dict[str, Array]:
+    streams = [(number, stream) for number, unit in enumerate(decided_on) for stream in unit if stream in again]
+    return {
+        "again_unit": integers([number for number, _ in streams]),
+        "again_stream": texts([stream for _, stream in streams]),
     }
 
 

@@ -112,13 +112,16 @@ class Committer:
                 self._spawn(self._in_turn(unit))
             else:
                 calm.append(unit)
-        left = await self._attempt(calm, write_on_trust) if calm else []
+        left = await self._attempt(calm, self._on_trust(calm)) if calm else []
         if again := [unit for unit in left if not self._contested(unit)]:
             left = [*filter(self._contested, left), *await self._attempt(again, write_at_once)]
         for unit in left:
             self._spawn(self._in_turn(unit))
         self._free += 1
         self._release(_keys(chain(*calm)) - _keys(chain(*left)))
+
+    def _on_trust(self, calm: Sequence[Unit]) -> Way:
+        return partial(write_on_trust, again=self._contention.again(stream.id for stream in streams_of(calm)))
 
     def _contested(self, unit: Unit) -> bool:
         return self._contention.among(stream.id for stream in streams_of([unit]))
@@ -167,6 +170,7 @@ class Committer:
         happened = [write.after for write in written.recorded() if write.after]
         for after in happened:
             self._recent.keep(after)
+            self._contention.wrote(after)
         if happened:
             self._announce()
         return left

@@ -42,17 +42,25 @@ class Written(NamedTuple):
         return (write for write in writes if self.verdicts[write.context.command_id].word == "done")
 
     def met_a_rival(self, unit: Unit) -> bool:
-        """Whether somebody else wrote between our reading and our writing: what is remembered may be late by any time."""
+        """Whether somebody else wrote between our reading and our writing, or queues up to.
+
+        What is remembered may be late by any time: that says nothing of rivals.
+        """
         verdicts = (self.verdicts.get(asked.context.command_id) for asked in unit)
-        is_late = any(verdict is not None and verdict.word == "late" for verdict in verdicts)
-        return is_late and self.trusted.isdisjoint(stream.id for asked in unit for stream in asked.streams)
+        words = {verdict.word for verdict in verdicts if verdict is not None}
+        if "queued" in words:
+            return True
+        return "late" in words and self.trusted.isdisjoint(stream.id for asked in unit for stream in asked.streams)
 
 
-async def write_on_trust(units: Sequence[Unit], recent: RecentStreams, connection: Connection) -> Written:
+async def write_on_trust(
+    units: Sequence[Unit], recent: RecentStreams, connection: Connection, again: Set[str] = frozenset()
+) -> Written:
     """The quickest way: decide on streams as they were last seen here, and have the log say with the write if they stand so.
 
     Only what was not seen of late is read before. Left for another way are units of which a stream has moved, a command
-    stands already, or a decision failed: on what is old it may fail for no other reason.
+    stands already, or a decision failed: on what is old it may fail for no other reason. And those for which others queue
+    up, among the streams that are written again and again.
     """
     streams = streams_of(units)
     seen = recent.known(streams)
@@ -65,7 +73,7 @@ async def write_on_trust(units: Sequence[Unit], recent: RecentStreams, connectio
     writes = [drafted.writes for drafted, is_sound in zip(drafts, sound, strict=True) if is_sound]
     decided_on = [_promised(unit, seen) for unit, is_sound in zip(units, sound, strict=True) if is_sound]
     try:
-        verdicts = await append_trusted(connection, writes, decided_on) if writes else {}
+        verdicts = await append_trusted(connection, writes, decided_on, again) if writes else {}
     except RIVALS:
         return Written([_left(unit) for unit in units], {})
     tried = zip(units, drafts, sound, strict=True)
