@@ -99,6 +99,7 @@ def _values() -> Mapping[str, str]:
         "on_stream": f"ARRAY[{wallet}, 'cus_' || {_DIGITS}]",
         "on_version": "ARRAY[0, 0]",
         "on_event_id": "ARRAY[NULL, NULL]",
+        **dict.fromkeys(("again_unit", "again_stream"), empty),
     }
 
 
