@@ -1,10 +1,12 @@
 """The application: every route, and what stands around them."""
 
+from functools import cache
+
 from starlette.routing import BaseRoute
 
 from api.dispatch import Dispatch
 from api.middleware import Around, Bounds, Note
-from api.openapi import document
+from api.openapi import Json, document
 from api.operations import Operation, route
 from api.routes import (
     audit,
@@ -45,11 +47,17 @@ OPERATIONS: tuple[Operation, ...] = (
 
 def create_app(services: Services, contracts: Registry, note: Note) -> Around:
     """The application over these services. It opens and closes nothing itself. `note` gets each request's line for the log."""
-    openapi = document(OPERATIONS, url=services["url"], version=VERSION)
     routes: list[BaseRoute] = [
         *(route(operation) for operation in OPERATIONS),
         *stripe_webhooks.ROUTES,
         *registry.routes(contracts),
-        *documents.routes(openapi, asyncapi.document(contracts, url=services["url"], version=VERSION)),
+        *documents.routes(
+            _openapi(services["url"]), asyncapi.document(contracts, url=services["url"], version=VERSION)
+        ),
     ]
     return Around(Dispatch(routes), services, BOUNDS, note)
+
+
+@cache
+def _openapi(url: str) -> Json:
+    return document(OPERATIONS, url=url, version=VERSION)

@@ -1,5 +1,6 @@
 """Fixtures that every test can ask for: real databases and real topics."""
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -103,3 +104,9 @@ def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
     """A prefix for topics that no other test uses; topics of that name are deleted afterwards."""
     with fresh_prefix(kafka_bootstrap) as prefix:
         yield prefix
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
