@@ -222,17 +222,12 @@ class Replay:
         """Where to stop in each source: where the live generations stand; at its end where there is none."""
         places: dict[Source, Checkpoint] = {}
         live = checkpoints.load(self._connection, [pair.live for pair in pairs if pair.live is not None])
+        ends = self._events.ends() if any(pair.live is None for pair in pairs) else {}
         for pair in pairs:
-            standing = live[pair.live] if pair.live is not None else self._ends(pair.new)
+            standing = live[pair.live] if pair.live is not None else _ends_for(pair.new, ends)
             for source, place in standing.items():
                 places[source] = min(place, places.get(source, place))
         return places
-
-    def _ends(self, generation: Generation) -> Mapping[Source, Checkpoint]:
-        ends = self._events.ends().items()
-        return {
-            source: Checkpoint(end, EVERYTHING, 0) for source, end in ends if source.topic in generation.model.topics
-        }
 
     # Comparing, and the switch.
 
@@ -263,6 +258,11 @@ class Replay:
         for old in generations.load(self._connection, self._models, "following"):
             if old not in replaced:
                 generations.drop(self._connection, old)
+
+
+def _ends_for(generation: Generation, ends: Mapping[Source, int]) -> Mapping[Source, Checkpoint]:
+    topics = generation.model.topics
+    return {source: Checkpoint(end, EVERYTHING, 0) for source, end in ends.items() if source.topic in topics}
 
 
 def _is_leftover(standing: Standing) -> bool:

@@ -32,9 +32,10 @@ class Subscriber:
     at_stripe: str
 
     async def arrivals(self, *wanted: str) -> list[Arrival]:
-        """What arrived about it, of these types, once each of them has."""
+        """What arrived about it, of these types and in their order, once each of them has."""
         await eventually(lambda: set(wanted) <= {arrival.event["type"] for arrival in self._about()})
-        return [arrival for arrival in self._about() if arrival.event["type"] in wanted]
+        found = [arrival for arrival in self._about() if arrival.event["type"] in wanted]
+        return sorted(found, key=lambda arrival: wanted.index(arrival.event["type"]))
 
     async def deliver(self, *wanted: str) -> None:
         for arrival in await self.arrivals(*wanted):

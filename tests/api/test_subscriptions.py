@@ -14,7 +14,7 @@ from tests.api.subscribing import PLANS, Subscriber, deliver, subscribe
 from tests.sandbox.stripe.lookalike import LookAlike
 from tests.sandbox.stripe.receiver import Receiver
 
-BEGINNING = ("customer.subscription.created", "checkout.session.completed", "invoice.paid")
+BEGINNING = ("checkout.session.completed", "customer.subscription.created", "invoice.paid")
 
 
 @pytest.fixture
