@@ -55,7 +55,7 @@ bench: install ## Measure, as ratios of runs side by side
 bench-long: install ## Measure what takes an hour or more: millions of facts, and the way from nothing
 	@exec $(RUN) -m benchmarks arriving long beside --rounds 1
 
-crash: install ## Kill, freeze, cut off and double every part in a hundred seeded runs; about 40 minutes (RUNS=, SEED=, COMMANDS=)
+crash: install ## Kill, freeze, cut off and double every part in a hundred seeded runs; about half an hour (RUNS=, SEED=, COMMANDS=)
 	@exec $(RUN) -m tests.crash $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(COMMANDS),--commands $(COMMANDS))
 
 replay: install ## Rebuild every read model of the running platform beside the live one (SOURCE=kafka or store)

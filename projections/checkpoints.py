@@ -31,8 +31,9 @@ _WARY_MOVES = 20  # Batches. Together they hold more than any that somebody can 
 class Checkpoint(NamedTuple):
     """Where to read on, and the highest position seen: what is not above it was seen before.
 
-    `suspect_to`: somebody died while they folded facts up to this position, 0 if nobody did; `attempts`: so often, of nothing
-    else. `wary`: so many more batches are to be marked.
+    `suspect_to`: somebody died while they folded facts up to this position, 0 if nobody did. While there is any, rows may be
+    ahead of the offset: suspects are folded a few at a time, and the offset behind each is not known. `attempts`: so often,
+    of nothing else. `wary`: so many more batches are to be marked.
     """
 
     next_offset: int
@@ -43,8 +44,9 @@ class Checkpoint(NamedTuple):
     wary: int = 0
 
     def moved_to(self, next_offset: int, last_position: int) -> "Checkpoint":
-        """The same further on. What is suspect stays so until it is passed."""
-        suspect_to = self.suspect_to if last_position < self.suspect_to else 0
+        """The same further on. What is suspect stays so until it is passed, with its offset, too."""
+        is_passed = last_position >= self.suspect_to and next_offset > self.next_offset
+        suspect_to = 0 if is_passed else self.suspect_to
         wary = max(self.wary - 1, 0) if next_offset > self.next_offset else self.wary
         return Checkpoint(next_offset, last_position, self.epoch, suspect_to, 0, wary)
 

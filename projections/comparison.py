@@ -133,8 +133,8 @@ def _offset(places: Mapping[Any, checkpoints.Checkpoint], source: Any) -> int:
 
 
 def _is_in_the_middle(places: Mapping[Any, checkpoints.Checkpoint]) -> bool:
-    """Whether somebody folds facts a few at a time just now, of which a process may have died: offsets stand still then."""
-    return any(place.suspect_to > place.last_position for place in places.values())
+    """Whether facts are folded a few at a time, of which a process may have died: rows are ahead of their offsets then."""
+    return any(place.suspect_to for place in places.values())
 
 
 def tables_of(connection: Connection[Any], generation: Generation) -> Mapping[str, Table]:

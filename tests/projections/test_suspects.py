@@ -7,7 +7,7 @@ import pytest
 from psycopg import Connection
 
 from eventlog.log import Batch, Source
-from projections import audit, checkpoints, comparison, folding, generations, parking, payments
+from projections import audit, checkpoints, comparison, folding, generations, parking, payments, suspects
 from projections.checkpoints import Checkpoints
 from projections.generations import Generation
 from projections.parking import Decision
@@ -125,3 +125,26 @@ def test_what_was_suspect_stays_so_when_it_is_handed_on_in_good_order(
         source: place.suspect_to for source, place in before.items()
     }
     assert any(place.suspect_to for place in after.values())
+
+
+def test_rows_that_are_ahead_of_their_offset_are_not_compared(
+    live: dict[str, Generation], connection: Connection[Any]
+) -> None:
+    """As after one who died when all suspects were folded, and the batch that they are of was not yet passed."""
+    model, generation = poisoned(live["audit"], die)
+    model.poison = {OF_SOURCE[0][49].event_id}
+    for _ in range(2):
+        held = checkpoints.claim(connection, [generation], SOURCES)
+        batches = next(read(held, 50))
+        with pytest.raises(Killed):
+            folding.fold(connection, held, batches)
+    model.poison.clear()
+    untouched = generations.create(connection, audit, "following", "kafka")
+    assert not comparison.stand_together(connection, generation, untouched)
+
+    held = suspects.fold(connection, checkpoints.claim(connection, [generation], SOURCES), batches)
+
+    assert checkpoints.lowest(held) == dict.fromkeys(SOURCES, 0)
+    assert not comparison.stand_together(connection, generation, untouched), "it has seen fifty facts of each"
+    held = folding.fold(connection, held, batches)
+    assert not any(place.suspect_to for place in held[generation].values())
