@@ -22,7 +22,15 @@ from projections.as_of import AsOf
 from projections.catalog import READ_MODELS
 from projections.followed import OtherTopics
 from projections.moving import AnotherLog, BeginsTooLate, Moving
-from projections.one_stream import NeverLive, NotShownHere, OneStream, OtherShape, StandsElsewhere, StreamUnknown
+from projections.one_stream import (
+    LookedInto,
+    NeverLive,
+    NotShownHere,
+    OneStream,
+    OtherShape,
+    StandsElsewhere,
+    StreamUnknown,
+)
 from projections.past import KafkaBehind, Past
 from projections.read_model import ReadModel
 from projections.replay import From, Replay
@@ -45,7 +53,7 @@ _REFUSALS = (
         AnotherReplayRuns,
         DomainError,
     ),
-    *(OtherTopics, BeginsTooLate, AnotherLog, StandsElsewhere),
+    *(OtherTopics, BeginsTooLate, AnotherLog, StandsElsewhere, LookedInto),
     *(StreamUnknown, NotShownHere, NeverLive, OtherShape, KafkaBehind, GenerationUnknown, CannotAnswer, StillAnswers),
 )
 _NAMES = ", ".join(model.name for model in READ_MODELS)

@@ -27,7 +27,7 @@ _READ_SECONDS = 1.0
 _SILENT_READS = 30  # After so many without an answer the log is taken to be away.
 
 _LOOK = b"""
-    SELECT read_model || '_' || generation, next_offset, last_position
+    SELECT read_model || '_' || generation, next_offset, last_position, suspect_to
       FROM read.checkpoints
      WHERE read_model || '_' || generation = ANY (%s) AND topic = %s AND partition = %s
      ORDER BY read_model
@@ -66,6 +66,17 @@ class OtherShape(Exception):
         super().__init__(
             f"The live tables of {read_model} have other columns than this code's, so single rows cannot take their place."
             f" Nothing was changed. Replay the whole read model: python -m projections replay {read_model}."
+        )
+
+
+class LookedInto(Exception):
+    """Facts of which a process may have died are folded a few at a time just now, so live rows are ahead of their offset."""
+
+    def __init__(self, live: Generation) -> None:
+        super().__init__(
+            f"A process died while it brought {live.schema} on, and the projector is finding out whether it died of a fact,"
+            " so nothing can be compared there just now. Nothing was changed. Run this again in a moment, with a projector"
+            " running."
         )
 
 
@@ -175,8 +186,8 @@ class OneStream:
         """Compare, `keep` what was found, and mend what differs where that is accepted; in all these read models or none.
 
         What is skipped is left out, and a fact that cannot be applied parks the stream, as in any replay. Raises
-        `NotShownHere`, `StreamUnknown`, `NeverLive`, `OtherShape`, `StandsElsewhere`, `AnotherReplayRuns`, and what reading
-        raises.
+        `NotShownHere`, `StreamUnknown`, `NeverLive`, `OtherShape`, `StandsElsewhere`, `LookedInto`, `AnotherReplayRuns`, and
+        what reading raises.
         """
         began_at = datetime.now(UTC)
         showing = [model for model in models if stream.startswith(model.stream_prefixes)]
@@ -232,7 +243,11 @@ class OneStream:
             feed = _KafkaFeed(self._events, source, stream, self._audience)
         places = self._places(pairs, source, _LOOK)
         self._fold(feed, pairs, dict.fromkeys(pairs, min(places.values())))
-        self._fold(feed, pairs, self._places(pairs, source, _LOCK))
+        places = self._places(pairs, source, _LOCK)
+        for pair in pairs:
+            if places[pair].suspect_to:
+                raise LookedInto(pair.live)
+        self._fold(feed, pairs, places)
 
     def _fold(self, feed: "_Feed", pairs: Sequence["_Pair"], places: Mapping["_Pair", Checkpoint]) -> None:
         for facts in feed.read_up_to(max(places.values())):
@@ -250,7 +265,10 @@ class OneStream:
     def _places(self, pairs: Sequence["_Pair"], source: Source, query: bytes) -> Mapping["_Pair", Checkpoint]:
         """Where the live generations stand in this source; at its beginning where nobody has brought one on yet."""
         rows = self._connection.execute(query, [[pair.live.schema for pair in pairs], *source])
-        standing = {schema: Checkpoint(next_offset, position, 0) for schema, next_offset, position in rows}
+        standing = {
+            schema: Checkpoint(next_offset, position, 0, suspect_to)
+            for schema, next_offset, position, suspect_to in rows
+        }
         return {pair: standing.get(pair.live.schema, Checkpoint(0, 0, 0)) for pair in pairs}
 
 

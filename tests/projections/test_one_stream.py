@@ -42,6 +42,16 @@ def test_rows_that_are_as_their_facts_say_are_found_equal_in_every_read_model(
 
 
 @pytest.mark.parametrize("source", ["kafka", "store"])
+def test_rows_that_are_being_looked_into_after_a_death_are_left_alone(stage: Stage, source: str) -> None:
+    stage.run("UPDATE read.checkpoints SET suspect_to = 1 WHERE read_model = 'payments'")
+
+    done = stage.replay("--source", source, "--stream", PAYMENT)
+
+    assert done.status == 1
+    assert "whether it died of a fact" in done.said.replace("\n", " ")
+
+
+@pytest.mark.parametrize("source", ["kafka", "store"])
 def test_a_wrong_row_is_named_and_left_alone(stage: Stage, source: str) -> None:
     stage.run(f"UPDATE payments_1.payments SET amount_minor = 1, currency = 'eur' WHERE payment_id = '{PAYMENT}'")
     wrong = stage.ask(f"SELECT * FROM payments_1.payments WHERE payment_id = '{PAYMENT}'")
