@@ -36,7 +36,6 @@ _CONSUMER = {
     "auto_offset_reset": "error",
     "fetch_wait_max_ms": 100,
     "queued_max_messages_kbytes": 4_096,
-    "fetch_queue_backoff_ms": 5,  # As it comes, a partition of which enough waits is not asked for more for a second.
 }
 
 

@@ -31,8 +31,6 @@ _CONSUMER: Mapping[str, Any] = {
     "heartbeat_interval_ms": 500,  # With a heartbeat a member learns that others came or went.
     "fetch_wait_max_ms": 100,
     "fetch_error_backoff_ms": 100,
-    # How long a partition of which enough waits is not asked for more: a whole second as it comes, which a reader waits out.
-    "fetch_queue_backoff_ms": 5,
     # These hold for each partition, and there are dozens of them: together they are what a long rebuild keeps in memory.
     "queued_max_messages_kbytes": 256,
     "max_partition_fetch_bytes": 262_144,

@@ -53,7 +53,8 @@ def producer(bootstrap_servers: str, **config: Any) -> Producer:
 
 def consumer(bootstrap_servers: str, **config: Any) -> Consumer:
     """A consumer. `config` holds librdkafka's settings, with `_` for `.`: `group_id="projector"`."""
-    return Consumer(_config(bootstrap_servers, config))
+    # A partition of which enough waits is not asked for more for a whole second as it comes, and a reader waits that out.
+    return Consumer(_config(bootstrap_servers, {"fetch_queue_backoff_ms": 5, **config}))
 
 
 def admin(bootstrap_servers: str) -> AdminClient:
