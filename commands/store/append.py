@@ -78,7 +78,7 @@ async def append_trusted(
     connection: AsyncConnection[Any],
     units: Sequence[Unit],
     decided_on: Sequence[Mapping[str, Folded]],
-    again: Set[str] = frozenset(),
+    again: Set[str],
 ) -> Mapping[UUID, Verdict]:
     """Write units that were decided on streams as they were last seen: `decided_on` has each unit's. Raises `RIVALS`.
 

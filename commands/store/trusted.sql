@@ -29,6 +29,7 @@ held AS (
 accepted AS (
     SELECT * FROM command WHERE unit NOT IN (SELECT unit FROM held)
 ),
+-- Of several reasons for a unit the one that comes last by its letters: that others queue up for it is what has to be known.
 verdict AS (
     SELECT command_id, CASE WHEN s.unit IS NULL THEN h.word ELSE 'seen' END AS word,
            s.fingerprint, s.answer, s.refusal, s.versions

@@ -54,7 +54,7 @@ class Written(NamedTuple):
 
 
 async def write_on_trust(
-    units: Sequence[Unit], recent: RecentStreams, connection: Connection, again: Set[str] = frozenset()
+    units: Sequence[Unit], recent: RecentStreams, connection: Connection, *, again: Set[str]
 ) -> Written:
     """The quickest way: decide on streams as they were last seen here, and have the log say with the write if they stand so.
 

@@ -204,23 +204,6 @@ async def test_who_comes_back_at_once_queues_up_where_others_do(postgres: Postgr
     assert (await coming_back).versions == {stream.id: 2}
 
 
-async def test_a_process_that_is_always_quicker_leaves_others_their_turn(database_url: str) -> None:
-    stream, served = wallet(), 0
-
-    async def come(store: PostgresStore) -> None:
-        nonlocal served
-        for _ in range(6):
-            await store.record(context(), [stream], pay_in(stream))
-            served += 1
-
-    async def come_back_until_all_are_served(store: PostgresStore) -> None:
-        while served < 16 * 6:
-            await store.record(context(), [stream], pay_in(stream))
-
-    async with another_store(database_url) as quick, another_store(database_url) as many:
-        await asyncio.gather(come_back_until_all_are_served(quick), *(come(many) for _ in range(16)))
-
-
 async def balance(store: PostgresStore, stream: Wallets) -> int:
     state = await store.load(stream)
     return state.balance if state else 0
