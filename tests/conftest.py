@@ -31,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((n for n, folder in enumerate(first) if folder in item.path.parents), len(first)))
 
 
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist whom to ask."""
@@ -104,9 +110,3 @@ def topic_prefix(kafka_bootstrap: str) -> Iterator[str]:
     """A prefix for topics that no other test uses; topics of that name are deleted afterwards."""
     with fresh_prefix(kafka_bootstrap) as prefix:
         yield prefix
-
-
-def pytest_collection_finish() -> None:
-    """What was collected stays until the end: the garbage collector need not look through it again and again."""
-    gc.collect()
-    gc.freeze()
