@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import Producer
 
+from eventlog import kafka
 from eventlog.kafka import KafkaLog, PlaceGone, open_log
 from eventlog.log import Source
 from eventlog.topics import partition_of
@@ -22,13 +23,29 @@ FACTS = lives_of_payments(40).facts
 MANY = lives_of_payments(500).facts  # So many that what comes next is decoded ahead.
 
 
-@pytest.fixture
-def log(kafka_bootstrap: str, topic_prefix: str) -> Iterator[KafkaLog]:
+@contextmanager
+def published(kafka_bootstrap: str, topic_prefix: str) -> Iterator[KafkaLog]:
     make_topics(kafka_bootstrap, topic_prefix)
     send(kafka_bootstrap, topic_prefix, FACTS)
     log = open_log(kafka_bootstrap, TOPICS.values(), prefix=topic_prefix, group_id="tests")
     yield log
     log.close()
+
+
+@pytest.fixture
+def log(kafka_bootstrap: str, topic_prefix: str) -> Iterator[KafkaLog]:
+    with published(kafka_bootstrap, topic_prefix) as log:
+        yield log
+
+
+@pytest.fixture
+def log_of_many(kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[KafkaLog]:
+    """One that has MANY in hand at once, in however many batches they were sent."""
+    much = 16 * 2**20
+    limits = {"queued_max_messages_kbytes": much // 1024, "max_partition_fetch_bytes": much, "fetch_max_bytes": much}
+    monkeypatch.setattr(kafka, "_CONSUMER", {**kafka._CONSUMER, **limits})
+    with published(kafka_bootstrap, topic_prefix) as log:
+        yield log
 
 
 def read(log: KafkaLog, count: int, limit: int = 100) -> Mapping[Source, list[Recorded]]:
@@ -137,17 +154,17 @@ def test_a_record_that_somebody_else_wrote_is_an_error(log: KafkaLog, kafka_boot
 
 
 def test_what_was_decoded_ahead_is_forgotten_where_reading_goes_on_elsewhere(
-    log: KafkaLog, kafka_bootstrap: str, topic_prefix: str
+    log_of_many: KafkaLog, kafka_bootstrap: str, topic_prefix: str
 ) -> None:
     send(kafka_bootstrap, topic_prefix, MANY[len(FACTS) :])
-    places = dict.fromkeys(log.sources(), 0)
-    wait_until(lambda: reads_many(log, places))
+    places = dict.fromkeys(log_of_many.sources(), 0)
+    wait_until(lambda: reads_many(log_of_many, places))
 
-    log.seek(places)
+    log_of_many.seek(places)
 
-    found = every(read(log, len(MANY), 1_000))
+    found = every(read(log_of_many, len(MANY), 1_000))
     assert [fact.position for fact in found] == [fact.position for fact in MANY]
-    assert log.read(1_000, 0.1) == []
+    assert log_of_many.read(1_000, 0.1) == []
 
 
 def reads_many(log: KafkaLog, places: Mapping[Source, int]) -> bool:
@@ -158,7 +175,7 @@ def reads_many(log: KafkaLog, places: Mapping[Source, int]) -> bool:
 
 
 def test_what_is_wrong_with_a_record_decoded_ahead_is_told_after_what_came_before_it(
-    log: KafkaLog, kafka_bootstrap: str, topic_prefix: str
+    log_of_many: KafkaLog, kafka_bootstrap: str, topic_prefix: str
 ) -> None:
     stream = "prj_1"
     source = Source("projects", partition_of(stream.encode(), PARTITIONS))
@@ -166,13 +183,13 @@ def test_what_is_wrong_with_a_record_decoded_ahead_is_told_after_what_came_befor
     producer = Producer({"bootstrap.servers": kafka_bootstrap})
     producer.produce(f"{topic_prefix}{source.topic}", value=b"hello", partition=source.partition)
     producer.flush()
-    wait_until(lambda: reads_many(log, {source: 0}))
+    wait_until(lambda: reads_many(log_of_many, {source: 0}))
 
-    log.seek({source: 0})
+    log_of_many.seek({source: 0})
     seen = 0
     with pytest.raises(ForeignRecord):  # noqa: PT012 - sooner or later
         for _ in range(100):
-            seen += sum(len(batch.facts) for batch in log.read(1_000, 10))
+            seen += sum(len(batch.facts) for batch in log_of_many.read(1_000, 10))
 
     assert len(MANY) - 1_000 <= seen <= len(MANY)
 
