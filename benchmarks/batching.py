@@ -13,7 +13,7 @@ from projections import checkpoints, folding, generations
 from projections.catalog import READ_MODELS
 from schemas.names import TOPICS
 
-_PAYMENTS = 6_000
+_PAYMENTS = 4_000
 _FACTS_ONE_BY_ONE = 500
 
 

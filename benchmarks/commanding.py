@@ -24,7 +24,7 @@ from vault.records import PostgresVault
 _CUSTOMERS = 2_000
 _WALLETS = 10_000
 _CONNECTIONS = 64
-_SECONDS = 3.0
+_SECONDS = 2.5
 _CREDIT_TYPE = "api"
 
 

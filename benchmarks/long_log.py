@@ -49,7 +49,6 @@ def long_log(servers: Servers, facts: int) -> Iterator[LongLog]:
             wait_until(
                 lambda: connection.execute(asked, [count]).fetchone() is not None,
                 "the log is published",
-                pause_seconds=0.5,
                 within_seconds=_SENT_WITHIN_SECONDS,
             )
         yield LongLog(database_url, topics, count)

@@ -20,7 +20,7 @@ from domain.wallet import CreditsGranted
 from sandbox.postgres import binary
 
 _CLIENTS = 64
-_SECONDS = 3.0
+_SECONDS = 2.5
 
 _PARAMETER = re.compile(r"%\((\w+)\)b")
 _RATE = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)

@@ -25,7 +25,7 @@ from schemas.codec import schema_id_of
 from schemas.contracts import contracts
 from schemas.names import TOPICS
 
-_PAYMENTS = 9_000
+_PAYMENTS = 6_000
 _FRAME_BYTES = 5  # Before each Avro record: a zero byte, the schema's id in four bytes.
 
 

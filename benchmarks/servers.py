@@ -157,11 +157,14 @@ def started(logs: Path, say: Callable[[str], None]) -> Iterator[Servers]:
 
 
 def wait_until(
-    holds: Callable[[], bool], what: str, pause_seconds: float = 0.02, within_seconds: float = _WITHIN_SECONDS
+    holds: Callable[[], bool],
+    what: str,
+    pause: Callable[[], object] = lambda: time.sleep(0.02),
+    within_seconds: float = _WITHIN_SECONDS,
 ) -> None:
-    """Return once it holds. Raises TimeoutError, with `what`, if it does not in time (two minutes)."""
+    """Return once it holds; asked again after each pause. Raises TimeoutError, with `what`, if not in two minutes."""
     deadline = time.monotonic() + within_seconds
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within_seconds:g} seconds: {what}")
-        time.sleep(pause_seconds)
+        pause()

@@ -19,7 +19,7 @@ from projections.catalog import READ_MODELS
 
 _PAYMENTS = 2_000
 _CONNECTIONS = 64
-_SECONDS = 3.0
+_SECONDS = 2.0
 
 
 @contextmanager

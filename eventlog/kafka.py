@@ -128,14 +128,22 @@ class KafkaLog:
         return {self._logical[name]: identity for name, identity in found.items()}
 
     def places_after(self, position: int) -> Mapping[Source, int]:
-        """For each source the offset of its first fact above a position, looked for by halves; its end where there is none."""
-        low, high = dict.fromkeys(self.sources(), 0), dict(self.ends())
-        while middle := {source: (low[source] + high[source]) // 2 for source in low if low[source] < high[source]}:
-            for source, fact in self.facts_at(middle).items():
+        """For each source the offset of its first fact above a position; its end where there is none.
+
+        Most who ask mean a position near the end, so it is looked for from there in ever longer steps, then by halves.
+        """
+        low, high, step = dict.fromkeys(self.sources(), 0), dict(self.ends()), 1
+        while open := [source for source in low if low[source] < high[source]]:
+            places = {
+                source: (low[source] + high[source]) // 2 if low[source] else max(0, high[source] - step)
+                for source in open
+            }
+            for source, fact in self.facts_at(places).items():
                 if fact.position > position:
-                    high[source] = middle[source]
+                    high[source] = places[source]
                 else:
-                    low[source] = middle[source] + 1
+                    low[source] = places[source] + 1
+            step *= 2
         return low
 
     def facts_at(self, places: Mapping[Source, int]) -> Mapping[Source, Recorded]:

@@ -49,6 +49,7 @@ BAD_POSITION = Gauge(
 WINDOW = 50_000
 _PAUSES = 10  # So many times as long as a window took.
 _SHORTEST_PAUSE_SECONDS = 0.5
+_BEFORE_THE_FIRST_SECONDS = 5.0  # A new leader has waiting facts to publish first.
 _ANEW_SECONDS = 24 * 3600.0
 
 _NOT_NOW = (KafkaException, LogInterrupted)
@@ -92,7 +93,7 @@ class Reconciling:
     def run(self) -> None:
         """Work until it is over, also in the middle of a window. Raises `psycopg.OperationalError`."""
         numbered.prepare(self._connection)
-        pause = min(self._every_seconds, _SHORTEST_PAUSE_SECONDS)
+        pause = min(self._every_seconds, _BEFORE_THE_FIRST_SECONDS)
         while not self._over.wait(pause):
             began_at = time.monotonic()
             goes_on = self.look()
@@ -172,7 +173,8 @@ class Reconciling:
 
     def _from_here(self, position: int) -> Walk:
         """From a position on, with the places behind it."""
-        position = max(position, self._publication.first_position - 1)
+        if position < self._publication.first_position:
+            return self._from_the_first()
         prefix = self._publication.prefix
         with closing(
             open_log(self._bootstrap_servers, TOPICS.values(), prefix=prefix, group_id=f"{prefix}reconciling")

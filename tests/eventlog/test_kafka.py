@@ -122,7 +122,7 @@ def test_places_are_found_by_time(log: KafkaLog) -> None:
     assert log.offsets_since(datetime.now(UTC) + timedelta(hours=1)) == log.ends()
 
 
-def test_places_behind_a_position_are_found_by_halves_and_repeats_lead_nobody_past_anything(
+def test_places_behind_a_position_are_found_and_repeats_lead_nobody_past_anything(
     log: KafkaLog, kafka_bootstrap: str, topic_prefix: str
 ) -> None:
     send(kafka_bootstrap, topic_prefix, FACTS[60:])  # Once more.
