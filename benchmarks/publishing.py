@@ -20,7 +20,7 @@ from eventlog.topics import full_name
 from runtime import kafka
 from schemas import cloudevents
 
-_PAYMENTS = 5_000
+_PAYMENTS = 9_000
 
 # The backlog lies ready beside the outbox, so that it can be put there in one short commit.
 _SET_ASIDE = "CREATE TABLE backlog AS SELECT command_id, stream, version FROM store.outbox ORDER BY ordinal"
