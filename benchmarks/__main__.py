@@ -46,10 +46,10 @@ ROWS: tuple[Row, ...] = (
     visibility.IDLE,
     visibility.BUSY,
     status.ROW,
-    long_rebuild.ROW,
-    beside_replay.ROW,
-    arriving.ROW,
     arriving.BROKER,
+    arriving.ROW,
+    beside_replay.ROW,
+    long_rebuild.ROW,
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -71,7 +71,7 @@ class SendingHalf:
         self._progress = Progress(sender.handed)
         self._in_hand: Sequence[Numbered] = ()
         self._noted = sender.handed
-        self._noted_at = self._looked_at = 0.0
+        self._noted_at = self._look_again_at = 0.0
 
     def run(self, ended: Ended) -> None:
         """Work until it is ended, then wait a little for Kafka's last answers.
@@ -110,10 +110,13 @@ class SendingHalf:
         after = self._sender.handed
         if batch := self._handover.take(after):
             return batch
-        if self._handover.newest <= after and time.monotonic() < self._looked_at + _LOOK_SECONDS:
+        if self._handover.newest <= after and time.monotonic() < self._look_again_at:
             return ()
-        self._looked_at = time.monotonic()
-        return facts.read(self._connection, after, BATCH, self._partitions)
+        batch = facts.read(self._connection, after, BATCH, self._partitions)
+        self._look_again_at = (
+            0.0 if batch else time.monotonic() + _LOOK_SECONDS
+        )  # Where there are some, there may be more.
+        return batch
 
     def _note_checkpoint(self) -> None:
         acknowledged = self._sender.acknowledged
