@@ -1,7 +1,7 @@
 """Steps of generations past facts: their rows, their checkpoints and what is set aside, all in one transaction."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -11,6 +11,7 @@ from projections import checkpoints, isolation, parking
 from projections.checkpoints import Checkpoint, Checkpoints, Move
 from projections.generations import Generation
 from projections.tables import COPY_FROM_ROWS
+from runtime import postgres
 from schemas.envelope import Recorded
 
 
@@ -73,7 +74,7 @@ def moved(held: Checkpoints, steps: Iterable[Step]) -> Checkpoints:
 
 
 def _take(connection: Connection[Any], steps: Sequence[Step]) -> None:
-    with _together(connection, steps), connection.transaction(), connection.cursor() as cursor:
+    with _transaction(connection, steps), connection.cursor() as cursor:
         checkpoints.advance(cursor, [move for step in steps for move in step.moves])
         for generation, facts, _ in steps:
             if facts:
@@ -88,10 +89,10 @@ def _take_with_exceptions(connection: Connection[Any], steps: Sequence[Step]) ->
                 parking.apply(facts, cursor, generation)
 
 
-def _together(connection: Connection[Any], steps: Iterable[Step]) -> AbstractContextManager[object]:
-    """Let the statements of a small batch travel together: it is shown after one round trip. In a large one rows are copied."""
+def _transaction(connection: Connection[Any], steps: Iterable[Step]) -> AbstractContextManager[object]:
+    """The statements of a small batch travel together: it is shown after one round trip. In a large one rows are copied."""
     is_large = any(len(step.facts) >= COPY_FROM_ROWS for step in steps)
-    return nullcontext() if is_large else connection.pipeline()
+    return connection.transaction() if is_large else postgres.pipelined_transaction(connection)
 
 
 def _unseen(facts: Iterable[Recorded], last_position: int) -> Iterator[Recorded]:

@@ -3,13 +3,15 @@
 import asyncio
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import structlog
 from psycopg import AsyncConnection, Connection, errors
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -108,6 +110,29 @@ def connect(
         if not autocommit:
             connection.commit()
     return connection
+
+
+@contextmanager
+def pipelined_transaction(connection: Connection[Any]) -> Iterator[None]:
+    """A transaction of an autocommit connection that waits for Postgres once, at its end, and wherever something is fetched.
+
+    `Connection.transaction` waits four times within a pipeline: for BEGIN, for what was asked, for COMMIT, and once more.
+    As there, an error rolls all back; one of Postgres comes out at the end, or where something is fetched. Within another
+    transaction, which is not ours to commit, this is that one's savepoint.
+    """
+    if connection.info.transaction_status != TransactionStatus.IDLE:
+        with connection.pipeline(), connection.transaction():
+            yield
+        return
+    try:
+        with connection.pipeline():
+            connection.execute("BEGIN", prepare=False)
+            yield
+            connection.execute("COMMIT", prepare=False)
+    except BaseException:
+        if not connection.closed:
+            connection.rollback()
+        raise
 
 
 def wait_until_ready(database_url: str, timeout_seconds: float = 30.0) -> None:

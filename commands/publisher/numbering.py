@@ -14,6 +14,7 @@ from psycopg import Connection, Cursor
 from commands.publisher import epoch as epochs
 from eventlog.numbered import Numbered, Row, ask, envelope_of
 from eventlog.topics import partition_of
+from runtime import postgres
 from schemas.chain import GENESIS, link
 
 _FOLDER = Path(__file__).parent
@@ -34,7 +35,7 @@ def number(
     transaction keeps every publisher out until it ends; that is for a store that numbers its own facts at once.
     """
     numbered: list[Numbered] = []
-    with epochs.fenced(), connection.pipeline(), connection.transaction():
+    with epochs.fenced(), postgres.pipelined_transaction(connection):
         _enter(connection, epoch)
         last = connection.execute(_LAST, binary=True)
         taken = _take(connection, limit).fetchall()
