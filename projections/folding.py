@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.types.json import set_json_dumps
-from psycopg.types.numeric import Int8BinaryDumper
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
 from eventlog.log import Batch
 from projections import checkpoints, steps, suspects
@@ -22,7 +22,9 @@ def connect(database_url: str, name: str, patience_seconds: float | None = None)
     connection = postgres.connect(database_url, name=name, autocommit=True, patience_seconds=patience_seconds)
     # Planned once, for look-ups by key: a plan for the number of keys at hand would be made anew with every batch.
     connection.execute("SET plan_cache_mode = force_generic_plan")
-    # Whole numbers always go as bigint; by their size they would go as three types, each with a statement of its own.
+    # Whole numbers always go as bigint; by their size they would go as three types, each with a statement of its own. In
+    # both formats: psycopg remembers how lists of numbers go by what it uses for one, and that is the binary form.
+    connection.adapters.register_dumper(int, Int8Dumper)
     connection.adapters.register_dumper(int, Int8BinaryDumper)
     set_json_dumps(to_json, connection)
     connection.execute("SET client_min_messages = warning")  # Not to be told each time that a table is there already.

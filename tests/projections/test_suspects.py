@@ -1,6 +1,7 @@
 """Facts that kill the process which folds them: found by those who come after it, and parked."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -148,3 +149,16 @@ def test_rows_that_are_ahead_of_their_offset_are_not_compared(
     assert not comparison.stand_together(connection, generation, untouched), "it has seen fifty facts of each"
     held = folding.fold(connection, held, batches)
     assert not any(place.suspect_to for place in held[generation].values())
+
+
+def test_after_a_death_positions_of_any_size_are_marked(live: dict[str, Generation], connection: Connection) -> None:
+    far_on = [replace(fact, position=fact.position + 5_000_000_000) for fact in OF_SOURCE[0][:10]]
+    batches = [Batch(SOURCES[0], len(far_on), far_on)]
+    checkpoints.claim(connection, [live["payments"]], SOURCES)  # Of a process that was not heard of again.
+
+    held = checkpoints.claim(connection, [live["payments"]], SOURCES)
+    assert held[live["payments"]][SOURCES[0]].wary
+    held = folding.fold(connection, held, batches)
+    checkpoints.release(connection, held)
+
+    assert held[live["payments"]][SOURCES[0]].last_position == far_on[-1].position
