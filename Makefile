@@ -53,7 +53,7 @@ format: install ## Format the code and mend what the linter can mend
 bench: install ## Measure, as ratios of runs side by side
 	@exec $(RUN) -m benchmarks
 
-bench-long: install ## Measure what takes an hour or more: millions of facts, and the way from nothing
+bench-long: install ## Measure what takes half an hour: millions of facts, and the way from nothing
 	@exec $(RUN) -m benchmarks arriving long beside --rounds 1
 
 crash: install ## Kill, freeze, cut off and double every part in a hundred seeded runs; about half an hour (RUNS=, SEED=, COMMANDS=)
