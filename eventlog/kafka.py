@@ -133,10 +133,10 @@ class KafkaLog:
         Most who ask mean a position near the end, so it is looked for from there in ever longer steps, then by halves.
         """
         low, high, step = dict.fromkeys(self.sources(), 0), dict(self.ends()), 1
-        while open := [source for source in low if low[source] < high[source]]:
+        while unknown := [source for source in low if low[source] < high[source]]:
             places = {
                 source: (low[source] + high[source]) // 2 if low[source] else max(0, high[source] - step)
-                for source in open
+                for source in unknown
             }
             for source, fact in self.facts_at(places).items():
                 if fact.position > position:

@@ -7,6 +7,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.errors import ObjectNotInPrerequisiteState
 
+from runtime import postgres
+
 
 class Fenced(Exception):
     """Another publisher took over; Postgres refuses what this one writes."""
@@ -35,7 +37,7 @@ def checkpoint(connection: Connection[Any]) -> int:
 
 def note_checkpoint(connection: Connection[Any], epoch: int, position: int) -> None:
     """Note that Kafka has acknowledged everything up to `position`. Never goes back. Raises `Fenced`."""
-    with fenced(), connection.transaction():
+    with fenced(), postgres.pipelined_transaction(connection):
         hold(connection, epoch)
         connection.execute(
             "UPDATE store.publisher SET published = greatest(published, %s), published_at = clock_timestamp()",

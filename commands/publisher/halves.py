@@ -113,9 +113,8 @@ class SendingHalf:
         if self._handover.newest <= after and time.monotonic() < self._look_again_at:
             return ()
         batch = facts.read(self._connection, after, BATCH, self._partitions)
-        self._look_again_at = (
-            0.0 if batch else time.monotonic() + _LOOK_SECONDS
-        )  # Where there are some, there may be more.
+        # Where there are some, there may be more: those are looked for at once.
+        self._look_again_at = 0.0 if batch else time.monotonic() + _LOOK_SECONDS
         return batch
 
     def _note_checkpoint(self) -> None:
