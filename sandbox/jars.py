@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +16,6 @@ from sandbox.artifact import Jar, sha256
 from sandbox.errors import SandboxError
 
 PINNED = Path(__file__).with_suffix(".sha256")
-
-_DOWNLOADS_AT_ONCE = 12
 
 
 class JarsUnavailable(SandboxError):
@@ -67,32 +64,28 @@ def _folder() -> Path:
 
 def _fetch_all(jars: Sequence[Jar], folder: Path) -> None:
     """Fetch into a folder beside it, and give that its name when it is complete."""
+    from sandbox import maven  # Takes half a second to import, and is needed once in a machine's life.
+
     with TemporaryDirectory(dir=folder.parent, prefix="fetching-") as temporary:
         complete = Path(temporary) / "jars"
         complete.mkdir()
-        with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as downloads:
-            fetched = downloads.map(lambda jar: _fetch(jar, Path(temporary) / "maven"), jars)
-            for jar, path in zip(jars, fetched, strict=True):
-                path.replace(complete / jar.filename)
+        try:
+            for jar, path in maven.download(jars, complete):
+                _check(jar, path)
+        except OSError as error:
+            raise JarsUnavailable(
+                f"Kafka's jars could not be fetched from Maven Central ({error}). They are needed once. "
+                "Connect to the network and try again, or set KAFKA_BOOTSTRAP_SERVERS to a Kafka that runs already."
+            ) from error
         complete.replace(folder)
 
 
-def _fetch(jar: Jar, repository: Path) -> Path:
-    from sandbox import maven  # Takes half a second to import, and is needed once in a machine's life.
-
-    try:
-        path = maven.download(jar, repository)
-    except (OSError, RuntimeError) as error:
-        raise JarsUnavailable(
-            f"Kafka's jars could not be fetched from Maven Central ({jar.filename}: {error}). They are needed once. "
-            "Connect to the network and try again, or set KAFKA_BOOTSTRAP_SERVERS to a Kafka that runs already."
-        ) from error
+def _check(jar: Jar, path: Path) -> None:
     if (found := sha256(path)) != jar.sha256:
         raise JarsUnavailable(
             f"{jar.filename} is not the file that is pinned: its SHA-256 is {found}, not {jar.sha256}. "
             "Something between here and Maven Central changed it; nothing of it was kept."
         )
-    return path
 
 
 @contextmanager

@@ -1,31 +1,43 @@
 """Kafka's jars: what is pinned, and what happens when it cannot be had. No test here uses the network."""
 
 import hashlib
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from sandbox import jars, maven
-from sandbox.artifact import Jar
+from sandbox.addresses import LOOPBACK, free_port
 from sandbox.jars import JarsUnavailable, are_here, cache_folder, kafka_jars, pinned_jars
 
 CONTENT = b"a jar"
 
 
 class Central:
-    """Stands in for Maven Central: serves the same bytes for every jar, and counts."""
+    """Stands in for Maven Central: serves the same bytes for every jar, and keeps what it was asked for."""
 
-    def __init__(self, content: bytes = CONTENT) -> None:
-        self.content = content
-        self.served: list[Jar] = []
+    def __init__(self) -> None:
+        self.content = CONTENT
+        self.served: list[str] = []
 
-    def download(self, jar: Jar, repository: Path) -> Path:
-        self.served.append(jar)
-        repository.mkdir(parents=True, exist_ok=True)
-        path = repository / jar.filename
-        path.write_bytes(self.content)
-        return path
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        central = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                central.served.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(central.content)))
+                self.end_headers()
+                self.wfile.write(central.content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +49,13 @@ def two_jars_and_an_empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def central(monkeypatch: pytest.MonkeyPatch) -> Central:
+def central(monkeypatch: pytest.MonkeyPatch) -> Iterator[Central]:
     central = Central()
-    monkeypatch.setattr(maven, "download", central.download)
-    return central
+    with ThreadingHTTPServer((LOOPBACK, 0), central.handler()) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setattr(maven, "repository_url", lambda: f"http://{LOOPBACK}:{server.server_port}/maven")
+        yield central
+        server.shutdown()
 
 
 def left_in_cache() -> set[str]:
@@ -50,6 +65,10 @@ def left_in_cache() -> set[str]:
 def test_all_jars_are_fetched_into_one_folder(central: Central) -> None:
     folder = kafka_jars()
 
+    assert sorted(central.served) == [
+        "/maven/org/example/one/1.0/one-1.0.jar",
+        "/maven/org/example/two/2.0/two-2.0.jar",
+    ]
     assert {path.name for path in folder.iterdir()} == {"one-1.0.jar", "two-2.0.jar"}
     assert left_in_cache() == {folder.name}
 
@@ -92,13 +111,12 @@ def test_a_jar_that_is_not_what_is_pinned_is_refused_and_nothing_is_kept(central
 
 
 def test_without_a_network_a_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(jar: Jar, repository: Path) -> Path:
-        raise ConnectionError("no route to host")
+    monkeypatch.setattr(maven, "repository_url", lambda: f"http://{LOOPBACK}:{free_port()}/maven")
 
-    monkeypatch.setattr(maven, "download", unreachable)
-
-    with pytest.raises(JarsUnavailable, match=r"could not be fetched from Maven Central .*no route to host"):
+    with pytest.raises(JarsUnavailable, match=r"could not be fetched from Maven Central \(one-1\.0\.jar: .*refused"):
         kafka_jars()
+
+    assert left_in_cache() == set()
 
 
 def test_after_a_failure_the_next_call_fetches_again(central: Central) -> None:
