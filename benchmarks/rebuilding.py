@@ -12,18 +12,13 @@ import psycopg
 from confluent_kafka import Message, TopicPartition
 
 from benchmarks import workload
+from benchmarks.replay_process import replay
 from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import Servers, wait_until
-from eventlog.kafka import open_log
-from eventlog.store import StoreLog
 from eventlog.topics import TopicSettings, full_names
-from projections import folding
-from projections.catalog import READ_MODELS
-from projections.replay import Replay
-from runtime import kafka, postgres
+from runtime import kafka
 from schemas.codec import schema_id_of
 from schemas.contracts import contracts
-from schemas.names import TOPICS
 
 _PAYMENTS = 6_000
 _FRAME_BYTES = 5  # Before each Avro record: a zero byte, the schema's id in four bytes.
@@ -56,30 +51,10 @@ def published(servers: Servers, payments: int) -> Iterator[Published]:
 
 
 def rebuild(servers: Servers, published: Published) -> Figures:
-    """A replay, as `python -m projections replay --all --source kafka` does it, into an empty database."""
-    prefix = published.topics.prefix
-    with (
-        servers.database() as database_url,
-        folding.connect(database_url, "replay") as connection,
-        postgres.connect(database_url, name="replay reading", autocommit=True) as reading,
-    ):
-        log = open_log(servers.bootstrap_servers, TOPICS.values(), prefix=prefix, group_id=f"{prefix}replay")
-        replay = Replay(connection, log, StoreLog(reading), READ_MODELS, _Nobody())
-        began = time.perf_counter()
-        replay.run("kafka", None, keep=lambda _: None)
-        seconds = time.perf_counter() - began
-        log.close()
-    return {"rate": published.facts / seconds}
-
-
-class _Nobody:
-    """Who is told how far a replay is."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        pass
-
-    def say(self, sentence: str) -> None:
-        pass
+    """A replay as people run it into an empty database, but for its start: `replay --all --source kafka`."""
+    with servers.database() as database_url:
+        watched = replay(servers, database_url, published.topics, "kafka")
+    return {"rate": published.facts / watched.seconds}
 
 
 def _consume(servers: Servers, published: Published) -> Figures:
@@ -121,7 +96,7 @@ def _decoded(message: Message, schemas: Mapping[int, Any]) -> tuple[object, ...]
 ROW = Row(
     name="rebuilding",
     ceiling="consume in batches, headers and Avro decoded",
-    ours=f"a replay of all {len(READ_MODELS)} read models from Kafka",
+    ours="a replay of all read models from Kafka",
     claims=(Claim(figure="rate", unit="facts/s", aim=0.45),),
     prepare=prepare,
 )

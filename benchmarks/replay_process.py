@@ -15,7 +15,7 @@ from typing import NamedTuple
 from benchmarks.servers import Servers
 from eventlog.topics import TopicSettings
 
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.5
 _DONE = re.compile(r"from \w+( store)?: ([\d,]+) of ([\d,]+) facts")
 
 

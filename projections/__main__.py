@@ -17,8 +17,9 @@ from eventlog.history import History
 from eventlog.kafka import KafkaLog, open_log
 from eventlog.store import StoreLog
 from eventlog.topics import TopicsMissing, TopicsUnfit
-from projections import as_of, folding, interruptions, listing, report, switching
+from projections import as_of, folding, interruptions, lanes, listing, report, switching
 from projections.as_of import AsOf
+from projections.building import Builder
 from projections.catalog import READ_MODELS
 from projections.followed import OtherTopics
 from projections.moving import AnotherLog, BeginsTooLate, Moving
@@ -177,7 +178,7 @@ def move_command() -> None:
     console = Console()
     with _sentences(), ExitStack() as ends:
         environment = settings.read(ReplaySettings, os.environ)
-        connection, store = _connection(environment, ends), StoreLog(_reading(environment, ends))
+        connection, store = _folding(environment, ends), StoreLog(_reading(environment, ends))
         events = _events(environment, READ_MODELS, ends)
         with Screen(console) as screen:
             moved = Moving(connection, events, store, READ_MODELS, environment.prefix, screen).run()
@@ -201,8 +202,9 @@ def _replay(
         connection, store = _connection(environment, ends), StoreLog(_reading(environment, ends))
         events = _events(environment, models, ends)
         screen = ends.enter_context(Screen(console))
+        builder = _builder(environment, screen, ends)
         keep = partial(report.write, folder=reports)
-        return Replay(connection, events, store, models, screen).run(source, accepted, keep)
+        return Replay(connection, builder, events, store, models, screen).run(source, accepted, keep)
 
 
 def _keep_as_of(models: Sequence[ReadModel], source: From, moment: AsOf, console: Console) -> None:
@@ -212,7 +214,8 @@ def _keep_as_of(models: Sequence[ReadModel], source: From, moment: AsOf, console
         position = as_of.position_of(History(reading), moment)
         events = _events(environment, models, ends) if isinstance(environment, ReplaySettings) else None
         with Screen(console) as screen:
-            kept = Past(connection, events, StoreLog(reading), models, screen).build(position)
+            builder = _builder(environment, screen, ends)
+            kept = Past(connection, builder, events, StoreLog(reading), models, screen).build(position)
         for generation in kept:
             listing.show_kept(connection, generation, position, console)
 
@@ -222,7 +225,7 @@ def _check(
 ) -> report.Found:
     environment = _read(source)
     with ExitStack() as ends:
-        connection, reading = _connection(environment, ends), _reading(environment, ends)
+        connection, reading = _folding(environment, ends), _reading(environment, ends)
         events = _events(environment, models, ends) if isinstance(environment, ReplaySettings) else None
         screen = ends.enter_context(Screen(console))
         keep = partial(report.write, folder=reports)
@@ -239,7 +242,18 @@ def _read(source: From) -> DatabaseSettings | ReplaySettings:
 def _connection(environment: DatabaseSettings | ReplaySettings, ends: ExitStack) -> Connection[Any]:
     """Once Postgres answers."""
     postgres.wait_until_ready(environment.database_url, environment.startup_seconds)
-    return ends.enter_context(folding.connect(environment.database_url, "replay"))
+    return ends.enter_context(postgres.connect(environment.database_url, name="replay", autocommit=True))
+
+
+def _folding(environment: DatabaseSettings | ReplaySettings, ends: ExitStack) -> Connection[Any]:
+    """One for folds, once Postgres answers."""
+    postgres.wait_until_ready(environment.database_url, environment.startup_seconds)
+    return ends.enter_context(folding.connect(environment.database_url, "replay folding"))
+
+
+def _builder(environment: DatabaseSettings | ReplaySettings, screen: Screen, ends: ExitStack) -> Builder:
+    """One that folds over two connections side by side."""
+    return Builder([_folding(environment, ends), _folding(environment, ends)], screen)
 
 
 def _reading(environment: DatabaseSettings | ReplaySettings, ends: ExitStack) -> Connection[Any]:
@@ -272,4 +286,5 @@ def _sentences() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    lanes.take_short_turns()
     app()

@@ -9,9 +9,10 @@ from psycopg import Connection
 from eventlog.kafka import KafkaLog, LogInterrupted
 from eventlog.log import Batch, Log, Source
 from eventlog.store import STORE, StoreLog
-from projections import checkpoints, folding
+from projections import checkpoints
 from projections.checkpoints import Checkpoint, Checkpoints
 from projections.generations import Generation
+from projections.lanes import Lanes
 
 Places = Mapping[Source, Checkpoint]
 
@@ -37,13 +38,15 @@ class Audience(Protocol):
 
 
 class Builder:
-    """Folds the log into generations over an autocommit connection, from wherever they stand. Memory stays flat.
+    """Folds the log into generations, from wherever they stand. Memory stays flat.
 
-    Targets say for each source where to stop: at an offset, and after a position. What lies beyond either is left alone.
+    It works over autocommit connections of `folding.connect`: over each of them some of the generations are folded, while
+    the next batch is read. Targets say for each source where to stop: at an offset, and after a position. What lies beyond
+    either is left alone.
     """
 
-    def __init__(self, connection: Connection[Any], audience: Audience) -> None:
-        self._connection = connection
+    def __init__(self, connections: Sequence[Connection[Any]], audience: Audience) -> None:
+        self._connections = connections
         self._audience = audience
 
     def read_kafka(self, events: KafkaLog, generations: Sequence[Generation], targets: Places) -> bool:
@@ -60,27 +63,35 @@ class Builder:
     def _read(
         self, log: Log, sources: Sequence[Source], generations: Sequence[Generation], targets: Places, what: str
     ) -> bool:
-        held = checkpoints.claim(self._connection, generations, sources)
+        connection = self._connections[0]
+        held = checkpoints.claim(connection, generations, sources)
         targets, silent = dict(targets), 0
-        if not (behind := _behind(held, targets)):
-            checkpoints.release(self._connection, held)
+        reached = dict(checkpoints.lowest(held))
+        if not (behind := _behind(reached, targets)):
+            checkpoints.release(connection, held)
             return False
         log.seek(behind)
+        with Lanes(self._connections, held) as lanes:
+            self._tell(what, lanes.held, targets)
+            while behind := _behind(reached, targets):
+                batches = log.read(_FACTS_AT_ONCE, _READ_SECONDS)
+                silent = 0 if batches else silent + 1
+                if silent == _SILENT_READS:
+                    raise LogInterrupted(_silence(behind))
+                within = [_cut(batch, targets) for batch in batches if batch.source in targets]
+                lanes.fold(within)
+                reached |= {batch.source: max(batch.next_offset, reached[batch.source]) for batch in within}
+                targets |= _ended(batches, targets)
+                self._tell(what, lanes.held, targets)
+            held = lanes.finish()
         self._tell(what, held, targets)
-        while behind := _behind(held, targets):
-            batches = log.read(_FACTS_AT_ONCE, _READ_SECONDS)
-            silent = 0 if batches else silent + 1
-            if silent == _SILENT_READS:
-                raise LogInterrupted(_silence(behind))
-            held = folding.fold(self._connection, held, [_cut(batch, targets) for batch in batches])
-            targets |= _reached(batches, targets)
-            self._tell(what, held, targets)
-        checkpoints.release(self._connection, held)
+        checkpoints.release(connection, held)
         return True
 
     def _tell(self, what: str, held: Checkpoints, targets: Places) -> None:
         total = sum(target.next_offset for target in targets.values())
-        missing = sum(targets[source].next_offset - offset for source, offset in _behind(held, targets).items())
+        behind = _behind(checkpoints.lowest(held), targets)
+        missing = sum(targets[source].next_offset - offset for source, offset in behind.items())
         self._audience.progress(what, total - missing, total)
 
 
@@ -119,34 +130,33 @@ def _silence(sources: Iterable[Source]) -> str:
     return f"Nothing more could be read of {topics} for {_READ_SECONDS * _SILENT_READS:g} seconds."
 
 
-def _behind(held: Checkpoints, targets: Places) -> Mapping[Source, int]:
+def _behind(offsets: Mapping[Source, int], targets: Places) -> Mapping[Source, int]:
     """Sources that are not read up to their targets, with where to read on."""
     return {
         source: offset
-        for source, offset in checkpoints.lowest(held).items()
+        for source, offset in offsets.items()
         if source in targets and offset < targets[source].next_offset
     }
 
 
-def _reached(batches: Iterable[Batch], targets: Places) -> Places:
+def _ended(batches: Iterable[Batch], targets: Places) -> Places:
     """Targets whose position was passed, with the offset at which that was."""
     return {
         batch.source: targets[batch.source]._replace(next_offset=batch.next_offset)
         for batch in batches
-        if _goes_beyond(batch, targets) and batch.next_offset < targets[batch.source].next_offset
+        if batch.source in targets
+        and _goes_beyond(batch, targets)
+        and batch.next_offset < targets[batch.source].next_offset
     }
 
 
 def _goes_beyond(batch: Batch, targets: Places) -> bool:
-    target = targets.get(batch.source)
-    return target is not None and bool(batch.facts) and batch.facts[-1].position > target.last_position
+    return bool(batch.facts) and batch.facts[-1].position > targets[batch.source].last_position
 
 
 def _cut(batch: Batch, targets: Places) -> Batch:
     """A batch without what lies beyond its target."""
-    target = targets.get(batch.source)
-    if target is None:
-        return Batch(batch.source, 0, [])
+    target = targets[batch.source]
     if batch.next_offset <= target.next_offset and not _goes_beyond(batch, targets):
         return batch
     within = [fact for fact in batch.facts if fact.position <= target.last_position]

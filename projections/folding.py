@@ -15,13 +15,16 @@ from runtime import postgres
 
 
 def connect(database_url: str, name: str, patience_seconds: float | None = None) -> Connection[Any]:
-    """A connection for folds: their few statements, with thousands of keys in each, run again and again.
+    """A connection for folds and nothing else: their few statements, with thousands of keys in each, run again and again.
 
     A fold that takes longer than `patience_seconds` is ended by the server, for whoever waits behind it.
     """
     connection = postgres.connect(database_url, name=name, autocommit=True, patience_seconds=patience_seconds)
     # Planned once, for look-ups by key: a plan for the number of keys at hand would be made anew with every batch.
     connection.execute("SET plan_cache_mode = force_generic_plan")
+    # By key also where Postgres takes a table to be small: it was empty when the plan was made, and is filled with that plan.
+    for other_way in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
+        connection.execute(f"SET {other_way} = off".encode())
     # Whole numbers always go as bigint; by their size they would go as three types, each with a statement of its own. In
     # both formats: psycopg remembers how lists of numbers go by what it uses for one, and that is the binary form.
     connection.adapters.register_dumper(int, Int8Dumper)

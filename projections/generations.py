@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 from domain.errors import DomainError, ErrorType
 from projections.fingerprint import fingerprint
 from projections.read_model import ReadModel
-from projections.statements import on
+from projections.statements import on, without_indexes
 from runtime.postgres import Pool
 
 State = Literal["building", "refused", "kept", "live", "following"]
@@ -103,11 +103,18 @@ def standing(connection: Connection[Any], models: Iterable[ReadModel]) -> Sequen
 
 
 def create(
-    connection: Connection[Any], model: ReadModel, state: State, source: str, as_of: int | None = None
+    connection: Connection[Any],
+    model: ReadModel,
+    state: State,
+    source: str,
+    as_of: int | None = None,
+    *,
+    indexes_later: bool = False,
 ) -> Generation:
     """A new generation with empty tables. `source` is where it is built from: `kafka` or `store`.
 
-    `as_of` is the last position that it is to show, where that is not where the live one stands.
+    `as_of` is the last position that it is to show, where that is not where the live one stands. `indexes_later`: only its
+    primary keys are made, and `indexes.make` is to follow once it is filled.
     """
     with connection.transaction():
         row = connection.execute(
@@ -121,7 +128,7 @@ def create(
         generation = Generation(model, row[0])
         connection.execute(on(generation.schema, "CREATE SCHEMA {schema}"))
         connection.execute(on(generation.schema, "SET LOCAL search_path TO {schema}"))
-        connection.execute(model.tables.encode())
+        connection.execute((without_indexes(model.tables) if indexes_later else model.tables).encode())
     return generation
 
 

@@ -8,7 +8,7 @@ from psycopg import Connection
 from eventlog.kafka import KafkaLog
 from eventlog.log import Source
 from eventlog.store import StoreLog
-from projections import checkpoints, followed, generations, turns
+from projections import checkpoints, followed, generations, indexes, turns
 from projections.building import Audience, Builder
 from projections.checkpoints import Checkpoint
 from projections.fingerprint import fingerprint
@@ -28,22 +28,23 @@ class KafkaBehind(Exception):
 
 
 class Past:
-    """Builds read models as of one position over an autocommit connection. `events` is None where all comes from the store."""
+    """Builds read models as of one position, over an autocommit connection. `events` is None where the store is read."""
 
     def __init__(
         self,
         connection: Connection[Any],
+        builder: Builder,
         events: KafkaLog | None,
         store: StoreLog,
         models: Sequence[ReadModel],
         audience: Audience,
     ) -> None:
         self._connection = connection
+        self._builder = builder
         self._events = events
         self._store = store
         self._models = models
         self._audience = audience
-        self._builder = Builder(connection, audience)
 
     def build(self, position: int) -> Sequence[Generation]:
         """Generations as of this position; those that there are already are taken, half-built ones gone on with.
@@ -52,12 +53,17 @@ class Past:
         """
         with turns.alone_at(self._connection, self._models):
             kept = [self._begun(model, position) for model in self._models]
-            if self._events is None:
-                self._builder.read_store(self._store, kept, position)
-            else:
-                self._read_kafka(self._events, kept, position)
+            self._fill(kept, position)
+            kept = [indexes.make(self._connection, generation, self._audience) for generation in kept]
+            self._fill(kept, position)  # Nothing, but for one that is built anew.
             generations.set_state(self._connection, kept, "kept")
             return kept
+
+    def _fill(self, kept: Sequence[Generation], position: int) -> None:
+        if self._events is None:
+            self._builder.read_store(self._store, kept, position)
+        else:
+            self._read_kafka(self._events, kept, position)
 
     def _begun(self, model: ReadModel, position: int) -> Generation:
         source: From = "store" if self._events is None else "kafka"
@@ -69,7 +75,7 @@ class Past:
                     else f"Going on with {standing.schema}, begun at {standing.created_at:%Y-%m-%d %H:%M:%S %Z}."
                 )
                 return Generation(model, standing.generation)
-        return generations.create(self._connection, model, "building", source, position)
+        return generations.create(self._connection, model, "building", source, position, indexes_later=True)
 
     def _read_kafka(self, events: KafkaLog, kept: Sequence[Generation], position: int) -> None:
         followed.agree(self._connection, events.identities())

@@ -7,7 +7,7 @@ killed is taken up again by the next one that asks for the same; nothing outside
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from psycopg import Connection
 from eventlog.kafka import KafkaLog
 from eventlog.log import Source
 from eventlog.store import STORE, StoreLog
-from projections import checkpoints, comparison, followed, generations, parking, turns
+from projections import checkpoints, comparison, followed, generations, indexes, parking, turns
 from projections.building import EVERYTHING, Audience, Builder, places_in_kafka
 from projections.checkpoints import Checkpoint
 from projections.comparison import TableComparison
@@ -112,22 +112,23 @@ class Outcome:
 
 
 class Replay:
-    """One replay of some read models over autocommit connections. Owns its thread; memory stays flat."""
+    """One replay of some read models over an autocommit connection, by a builder. Owns its thread; memory stays flat."""
 
     def __init__(
         self,
         connection: Connection[Any],
+        builder: Builder,
         events: KafkaLog,
         store: StoreLog,
         models: Sequence[ReadModel],
         audience: Audience,
     ) -> None:
         self._connection = connection
+        self._builder = builder
         self._events = events
         self._store = store
         self._models = models
         self._audience = audience
-        self._builder = Builder(connection, audience)
 
     def run(self, source: From, accepted: str | None, keep: Callable[[Outcome], object]) -> Outcome:
         """Build, compare, `keep` the outcome, and switch if it is good; all read models at once, or none.
@@ -137,8 +138,7 @@ class Replay:
         began_at = datetime.now(UTC)
         with turns.alone_at(self._connection, self._models):
             followed.agree(self._connection, self._events.identities())
-            pairs = self._begin(source, accepted)
-            self._build(pairs, source)
+            pairs = self._build(self._begin(source, accepted), source)
             try:
                 tables = self._compare(pairs)
                 outcome = _outcome(source, began_at, pairs, tables, self._parked(pairs), accepted)
@@ -164,7 +164,7 @@ class Replay:
         return [
             Pair(
                 self._taken_up(model, source, accepted)
-                or generations.create(self._connection, model, "building", source),
+                or generations.create(self._connection, model, "building", source, indexes_later=True),
                 live.get(model),
             )
             for model in self._models
@@ -188,12 +188,19 @@ class Replay:
 
     # Building, up to where the live ones stand.
 
-    def _build(self, pairs: Sequence[Pair], source: From) -> None:
+    def _build(self, pairs: Sequence[Pair], source: From) -> Sequence[Pair]:
+        """Fill the new ones, make their indexes, and fold what the live ones have seen meanwhile."""
+        self._fill(pairs, source)
+        pairs = [replace(pair, new=indexes.make(self._connection, pair.new, self._audience)) for pair in pairs]
+        self._fill(pairs, source)
+        return pairs
+
+    def _fill(self, pairs: Sequence[Pair], source: From) -> None:
         if source == "store":
-            self._build_from_store(pairs)
+            self._fill_from_store(pairs)
         self._catch_up(pairs)
 
-    def _build_from_store(self, pairs: Sequence[Pair]) -> None:
+    def _fill_from_store(self, pairs: Sequence[Pair]) -> None:
         """Read the store as far as the live ones have seen everything. Who has a place in Kafka is past that."""
         held = checkpoints.load(self._connection, [pair.new for pair in pairs])
         new = [generation for generation, places in held.items() if not places.keys() - {STORE}]

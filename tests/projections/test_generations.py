@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from projections import credits, folding, generations, payments
+from projections import credits, folding, generations, indexes, payments
 from projections.catalog import READ_MODELS
 from projections.fingerprint import fingerprint
 from projections.generations import Generation, LiveGenerations, NotBuilt
@@ -119,3 +119,30 @@ async def test_a_read_model_that_was_never_built_says_so_and_is_found_as_soon_as
     generations.ensure_live(connection, READ_MODELS)
 
     assert await asked.schema("payments") == "payments_1"
+
+
+def test_what_is_built_from_the_log_gets_its_indexes_once_it_is_filled(
+    live: dict[str, Generation], connection: Connection[Any]
+) -> None:
+    for model in READ_MODELS:
+        new = generations.create(connection, model, "building", "store", indexes_later=True)
+        assert all(name.endswith("_pkey") for name in indexes_of(connection, new))
+
+        for _ in range(2):  # It may have been interrupted the first time.
+            assert indexes.make(connection, new, Nobody()) == new
+
+        assert indexes_of(connection, new) == indexes_of(connection, live[model.name])
+
+
+class Nobody:
+    def progress(self, what: str, done: int, total: int) -> None:
+        raise AssertionError("nothing is folded")
+
+    def say(self, sentence: str) -> None:
+        raise AssertionError(sentence)
+
+
+def indexes_of(connection: Connection[Any], generation: Generation) -> dict[str, str]:
+    """How each is defined, by name."""
+    rows = connection.execute("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = %s", [generation.schema])
+    return {name: definition.replace(generation.schema, "") for name, definition in rows}

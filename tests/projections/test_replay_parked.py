@@ -39,6 +39,7 @@ def test_a_replay_parks_what_cannot_be_applied_says_so_and_leaves_out_what_is_sk
     done = replay(env, tmp_path, "payments", "--source", source)
 
     assert done.status == 0
+    assert "is built anew with its indexes, which takes longer, and parks that." in done.said
     assert "What stands still in the new ones, because it could not be applied: pay_1." in done.said
     [key] = report(tmp_path)["parked"]
     assert (key["stream"], key["waiting"]) == ("pay_1", 2)
