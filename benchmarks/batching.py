@@ -13,13 +13,13 @@ from projections import checkpoints, folding, generations
 from projections.catalog import READ_MODELS
 from schemas.names import TOPICS
 
-_PAYMENTS = 4_000
+_FACTS = 60_000
 _FACTS_ONE_BY_ONE = 500
 
 
 @contextmanager
 def prepare(servers: Servers, share: float) -> Iterator[Sides]:
-    with published(servers, int(_PAYMENTS * share)) as log:
+    with published(servers, int(_FACTS * share)) as log:
         count = int(_FACTS_ONE_BY_ONE * share)
         yield Sides(ceiling=partial(_one_by_one, servers, log, count), ours=partial(rebuild, servers, log))
 

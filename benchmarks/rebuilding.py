@@ -11,7 +11,7 @@ import fastavro
 import psycopg
 from confluent_kafka import Message, TopicPartition
 
-from benchmarks import workload
+from benchmarks import long_log
 from benchmarks.replay_process import replay
 from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import Servers, wait_until
@@ -20,7 +20,7 @@ from runtime import kafka
 from schemas.codec import schema_id_of
 from schemas.contracts import contracts
 
-_PAYMENTS = 6_000
+_FACTS = 60_000
 _FRAME_BYTES = 5  # Before each Avro record: a zero byte, the schema's id in four bytes.
 
 
@@ -33,17 +33,16 @@ class Published(NamedTuple):
 
 @contextmanager
 def prepare(servers: Servers, share: float) -> Iterator[Sides]:
-    with published(servers, int(_PAYMENTS * share)) as log:
+    with published(servers, int(_FACTS * share)) as log:
         yield Sides(ceiling=partial(_consume, servers, log), ours=partial(rebuild, servers, log))
 
 
 @contextmanager
-def published(servers: Servers, payments: int) -> Iterator[Published]:
-    """The lives of so many payments, recorded, numbered and sent by the service itself."""
+def published(servers: Servers, facts: int) -> Iterator[Published]:
+    """The lives of payments, at least so many facts of them, sent by the publisher with its settings as they come."""
     with servers.topics() as topics:
         with servers.database() as database_url:
-            with psycopg.connect(database_url, autocommit=True) as connection:
-                count = workload.record_payments(connection, payments)
+            count = long_log.record(database_url, facts)
             with servers.publisher(database_url, topics), psycopg.connect(database_url, autocommit=True) as connection:
                 asked = "SELECT FROM store.publisher WHERE published >= %s"
                 wait_until(lambda: connection.execute(asked, [count]).fetchone() is not None, "the log is published")
