@@ -1,5 +1,6 @@
 """Indexes of a generation that is built from the log: made once it is filled, which costs a fraction of keeping them up."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -10,12 +11,19 @@ from projections.generations import Generation
 from projections.statements import on
 
 
-def make(connection: Connection[Any], generation: Generation, audience: Audience) -> Generation:
-    """Give a filled generation its indexes; those that it has already stay. Returns it.
+def make(
+    connection: Connection[Any], filled: Sequence[Generation], audience: Audience
+) -> Mapping[Generation, Generation]:
+    """Give filled generations their indexes; those that they have already stay. Returns them, by themselves.
 
-    Where a row fits into none of them, as it would have been found out at once had the index been there, an empty generation
-    with all indexes takes its place, to be built anew: then that row's stream is parked.
+    Where one holds a row that does not fit into an index, as would have been found out at once had the index been there, an
+    empty one with all indexes is returned in its place, to be built anew: then that row's stream is parked.
     """
+    audience.say(f"Making the indexes of {', '.join(generation.schema for generation in filled)}.")
+    return {generation: _indexed(connection, generation, audience) for generation in filled}
+
+
+def _indexed(connection: Connection[Any], generation: Generation, audience: Audience) -> Generation:
     try:
         _make(connection, generation)
     except Exception as error:

@@ -54,7 +54,7 @@ class Past:
         with turns.alone_at(self._connection, self._models):
             kept = [self._begun(model, position) for model in self._models]
             self._fill(kept, position)
-            kept = [indexes.make(self._connection, generation, self._audience) for generation in kept]
+            kept = [*indexes.make(self._connection, kept, self._audience).values()]
             self._fill(kept, position)  # Nothing, but for one that is built anew.
             generations.set_state(self._connection, kept, "kept")
             return kept

@@ -7,7 +7,7 @@ killed is taken up again by the next one that asks for the same; nothing outside
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -191,7 +191,8 @@ class Replay:
     def _build(self, pairs: Sequence[Pair], source: From) -> Sequence[Pair]:
         """Fill the new ones, make their indexes, and fold what the live ones have seen meanwhile."""
         self._fill(pairs, source)
-        pairs = [replace(pair, new=indexes.make(self._connection, pair.new, self._audience)) for pair in pairs]
+        indexed = indexes.make(self._connection, [pair.new for pair in pairs], self._audience)
+        pairs = [Pair(indexed[pair.new], pair.live) for pair in pairs]
         self._fill(pairs, source)
         return pairs
 

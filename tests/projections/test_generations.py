@@ -124,22 +124,29 @@ async def test_a_read_model_that_was_never_built_says_so_and_is_found_as_soon_as
 def test_what_is_built_from_the_log_gets_its_indexes_once_it_is_filled(
     live: dict[str, Generation], connection: Connection[Any]
 ) -> None:
+    told = Told()
     for model in READ_MODELS:
         new = generations.create(connection, model, "building", "store", indexes_later=True)
         assert all(name.endswith("_pkey") for name in indexes_of(connection, new))
 
         for _ in range(2):  # It may have been interrupted the first time.
-            assert indexes.make(connection, new, Nobody()) == new
+            assert indexes.make(connection, [new], told) == {new: new}
 
         assert indexes_of(connection, new) == indexes_of(connection, live[model.name])
+    assert "Making the indexes of payments_2." in told.said
 
 
-class Nobody:
+class Told:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
     def progress(self, what: str, done: int, total: int) -> None:
         raise AssertionError("nothing is folded")
 
     def say(self, sentence: str) -> None:
-        raise AssertionError(sentence)
+        self.said.append(sentence)
 
 
 def indexes_of(connection: Connection[Any], generation: Generation) -> dict[str, str]:
