@@ -8,6 +8,9 @@ let `apply` hand them to `_VISITS.write`, which knows how to send few and many. 
 
 Every table has the column in which its rows name their stream (`stream_column`), for a fold sees one stream at a time.
 
+Indexes stand below the tables, each `CREATE INDEX … ;` from the beginning of a line: a replay makes them when the tables are
+filled (`projections.indexes`). A fold finds its rows by primary key alone.
+
 A new column of a table is a line in its CREATE TABLE, an entry in the rows, and a line where the statement says what changes.
 """
 
