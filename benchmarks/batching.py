@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from benchmarks.rebuilding import Published, published, rebuild
+from benchmarks.long_log import LongLog, long_log
+from benchmarks.rebuilding import rebuild
 from benchmarks.row import Claim, Figures, Row, Sides
 from benchmarks.servers import Servers
 from eventlog.kafka import open_log
@@ -19,12 +20,12 @@ _FACTS_ONE_BY_ONE = 500
 
 @contextmanager
 def prepare(servers: Servers, share: float) -> Iterator[Sides]:
-    with published(servers, int(_FACTS * share)) as log:
+    with long_log(servers, int(_FACTS * share), compression="gzip") as log:
         count = int(_FACTS_ONE_BY_ONE * share)
         yield Sides(ceiling=partial(_one_by_one, servers, log, count), ours=partial(rebuild, servers, log))
 
 
-def _one_by_one(servers: Servers, published: Published, count: int) -> Figures:
+def _one_by_one(servers: Servers, published: LongLog, count: int) -> Figures:
     """The first facts of the log into the same tables, by the same code, each in a transaction that flushes to disk."""
     prefix = published.topics.prefix
     with servers.database() as database_url, folding.connect(database_url, "one by one") as connection:

@@ -37,12 +37,12 @@ class LongLog(NamedTuple):
 
 
 @contextmanager
-def long_log(servers: Servers, facts: int) -> Iterator[LongLog]:
+def long_log(servers: Servers, facts: int, compression: str = "none") -> Iterator[LongLog]:
     """The lives of payments, at least so many facts of them, and the shop that they are of."""
     with servers.database() as database_url, servers.topics() as topics:
         count = record(database_url, facts)
         with (
-            servers.publisher(database_url, topics, compression="none"),
+            servers.publisher(database_url, topics, compression),
             psycopg.connect(database_url, autocommit=True) as connection,
         ):
             asked = "SELECT FROM store.publisher WHERE published >= %s"
