@@ -1,7 +1,6 @@
 """`python -m api`: serve HTTP. Everything that the process needs meets here."""
 
 import asyncio
-import gc
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -36,10 +35,6 @@ STORE_CONNECTIONS = 10
 READ_CONNECTIONS = 6
 VAULT_CONNECTIONS = 6
 GRACEFUL_SHUTDOWN_SECONDS = 25
-
-# Requests leave hardly any cycles behind, but many objects live while they wait: to look through them every 700, and now
-# and then through all remembered streams, took a tenth of the time. What a cycle holds on to is freed a little later.
-GARBAGE_THRESHOLDS = (20_000, 50, 50)
 
 
 async def serve(given: ApiSettings) -> None:
@@ -94,8 +89,7 @@ async def serve(given: ApiSettings) -> None:
             signal.signal(number, signal.SIG_IGN)  # stopped: then there is still something to close here.
         greeting = asyncio.create_task(greet(gateway))
         closing.callback(greeting.cancel)
-        gc.freeze()  # What was built until here stays: no need to walk over it again and again.
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
+        process.is_built()
         log.info("serving", url=given.address)
         await server.serve()
 

@@ -38,7 +38,7 @@ from projections.replay import From, Replay
 from projections.settings import DatabaseSettings, ReplaySettings
 from projections.switching import CannotAnswer, GenerationUnknown, StillAnswers
 from projections.turns import AnotherReplayRuns
-from runtime import kafka, postgres, settings
+from runtime import kafka, postgres, process, settings
 from runtime.kafka import KafkaUnreachable
 from runtime.postgres import PostgresUnreachable
 from runtime.screen import Screen
@@ -178,7 +178,7 @@ def move_command() -> None:
     console = Console()
     with _sentences(), ExitStack() as ends:
         environment = settings.read(ReplaySettings, os.environ)
-        connection, store = _folding(environment, ends), StoreLog(_reading(environment, ends))
+        store, connection = StoreLog(_connection(environment, ends)), _folding(environment, ends)
         events = _events(environment, READ_MODELS, ends)
         with Screen(console) as screen:
             moved = Moving(connection, events, store, READ_MODELS, environment.prefix, screen).run()
@@ -199,23 +199,23 @@ def _replay(
 ) -> report.Found:
     environment = settings.read(ReplaySettings, os.environ)
     with ExitStack() as ends:
-        connection, store = _connection(environment, ends), StoreLog(_reading(environment, ends))
+        connection = _connection(environment, ends)
         events = _events(environment, models, ends)
         screen = ends.enter_context(Screen(console))
         builder = _builder(environment, screen, ends)
         keep = partial(report.write, folder=reports)
-        return Replay(connection, builder, events, store, models, screen).run(source, accepted, keep)
+        return Replay(connection, builder, events, StoreLog(connection), models, screen).run(source, accepted, keep)
 
 
 def _keep_as_of(models: Sequence[ReadModel], source: From, moment: AsOf, console: Console) -> None:
     environment = _read(source)
     with ExitStack() as ends:
-        connection, reading = _connection(environment, ends), _reading(environment, ends)
-        position = as_of.position_of(History(reading), moment)
+        connection = _connection(environment, ends)
+        position = as_of.position_of(History(connection), moment)
         events = _events(environment, models, ends) if isinstance(environment, ReplaySettings) else None
         with Screen(console) as screen:
             builder = _builder(environment, screen, ends)
-            kept = Past(connection, builder, events, StoreLog(reading), models, screen).build(position)
+            kept = Past(connection, builder, events, StoreLog(connection), models, screen).build(position)
         for generation in kept:
             listing.show_kept(connection, generation, position, console)
 
@@ -225,7 +225,7 @@ def _check(
 ) -> report.Found:
     environment = _read(source)
     with ExitStack() as ends:
-        connection, reading = _folding(environment, ends), _reading(environment, ends)
+        reading, connection = _connection(environment, ends), _folding(environment, ends)
         events = _events(environment, models, ends) if isinstance(environment, ReplaySettings) else None
         screen = ends.enter_context(Screen(console))
         keep = partial(report.write, folder=reports)
@@ -246,19 +246,13 @@ def _connection(environment: DatabaseSettings | ReplaySettings, ends: ExitStack)
 
 
 def _folding(environment: DatabaseSettings | ReplaySettings, ends: ExitStack) -> Connection[Any]:
-    """One for folds, once Postgres answers."""
-    postgres.wait_until_ready(environment.database_url, environment.startup_seconds)
+    """One for folds, where there is another one already."""
     return ends.enter_context(folding.connect(environment.database_url, "replay folding"))
 
 
 def _builder(environment: DatabaseSettings | ReplaySettings, screen: Screen, ends: ExitStack) -> Builder:
     """One that folds over two connections side by side."""
     return Builder([_folding(environment, ends), _folding(environment, ends)], screen)
-
-
-def _reading(environment: DatabaseSettings | ReplaySettings, ends: ExitStack) -> Connection[Any]:
-    """Another one, for the store."""
-    return ends.enter_context(postgres.connect(environment.database_url, name="replay reading", autocommit=True))
 
 
 def _events(environment: ReplaySettings, models: Sequence[ReadModel], ends: ExitStack) -> KafkaLog:
@@ -287,4 +281,5 @@ def _sentences() -> Iterator[None]:
 
 if __name__ == "__main__":
     lanes.take_short_turns()
+    process.is_built()
     app()

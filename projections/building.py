@@ -78,10 +78,11 @@ class Builder:
                 silent = 0 if batches else silent + 1
                 if silent == _SILENT_READS:
                     raise LogInterrupted(_silence(behind))
-                within = [_cut(batch, targets) for batch in batches if batch.source in targets]
+                wanted = [batch for batch in batches if batch.source in targets]
+                within = [_cut(batch, targets) for batch in wanted]
                 lanes.fold(within)
                 reached |= {batch.source: max(batch.next_offset, reached[batch.source]) for batch in within}
-                targets |= _ended(batches, targets)
+                targets |= _ended(wanted, targets)
                 self._tell(what, lanes.held, targets)
             held = lanes.finish()
         self._tell(what, held, targets)
@@ -144,9 +145,7 @@ def _ended(batches: Iterable[Batch], targets: Places) -> Places:
     return {
         batch.source: targets[batch.source]._replace(next_offset=batch.next_offset)
         for batch in batches
-        if batch.source in targets
-        and _goes_beyond(batch, targets)
-        and batch.next_offset < targets[batch.source].next_offset
+        if _goes_beyond(batch, targets) and batch.next_offset < targets[batch.source].next_offset
     }
 
 

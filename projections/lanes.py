@@ -4,10 +4,10 @@ One fold alone keeps one core busy: while Postgres writes rows the interpreter w
 have checkpoints of their own, so each lane commits by itself; after a death each goes on from where it stood.
 """
 
-import gc
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,18 +18,15 @@ from projections import folding
 from projections.checkpoints import Checkpoints
 
 _TURN_SECONDS = 0.001
-_GARBAGE_AFTER = 20_000  # Objects. A batch makes ten times as many, and hardly any are in cycles.
 
 
 def take_short_turns() -> None:
-    """Make a process fit for lanes that does nothing else. Call it once, where it begins.
+    """Let the threads of this process take turns that are fit for lanes.
 
-    A thread that has heard from Postgres waits for the interpreter until the others have had their turns, 5 ms each as Python
-    comes, and hears from it some hundred times in a batch. And the collector looks through what is new every 700 objects.
+    One that has heard from Postgres waits for the interpreter until the others have had their turns, 5 ms each as Python
+    comes, and hears from it some hundred times in a batch.
     """
     sys.setswitchinterval(_TURN_SECONDS)
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_AFTER)
 
 
 class Lanes:
@@ -39,6 +36,7 @@ class Lanes:
         """`held` are checkpoints that are ours."""
         shares = [share for share in _shared_out(held, len(connections)) if share]
         self._lanes = [_Lane(connection, share) for connection, share in zip(connections, shares, strict=False)]
+        self._threads = ThreadPoolExecutor(len(connections), "folding")
 
     @property
     def held(self) -> Checkpoints:
@@ -49,41 +47,29 @@ class Lanes:
         """Wait until the batches before are folded, and begin with these. Raises what `folding.fold` raised for those."""
         self.finish()
         for lane in self._lanes:
-            lane.begin(batches)
+            lane.folding = self._threads.submit(folding.fold, lane.connection, lane.held, batches)
 
     def finish(self) -> Checkpoints:
         """Wait until everything is folded, and return where all stand then. Raises as `fold` does."""
         for lane in self._lanes:
-            lane.finish()
+            if lane.folding is not None:
+                lane.held = lane.folding.result()
         return self.held
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for lane in self._lanes:
-            lane.close()
+        self._threads.shutdown()
 
 
+@dataclass(slots=True)
 class _Lane:
-    """Some generations over one connection. What failed is not folded past, for nothing is begun after it."""
+    """Some generations over one connection. What failed stays in `folding`, so that nothing is begun after it."""
 
-    def __init__(self, connection: Connection[Any], held: Checkpoints) -> None:
-        self.held = held
-        self._connection = connection
-        self._thread = ThreadPoolExecutor(1, "folding")
-        self._folding: Future[Checkpoints] | None = None
-
-    def begin(self, batches: Sequence[Batch]) -> None:
-        self._folding = self._thread.submit(folding.fold, self._connection, self.held, batches)
-
-    def finish(self) -> None:
-        if self._folding is not None:
-            self.held = self._folding.result()
-            self._folding = None
-
-    def close(self) -> None:
-        self._thread.shutdown()
+    connection: Connection[Any]
+    held: Checkpoints
+    folding: Future[Checkpoints] | None = None
 
 
 def _shared_out(held: Checkpoints, count: int) -> Sequence[Checkpoints]:

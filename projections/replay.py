@@ -205,9 +205,11 @@ class Replay:
         """Read the store as far as the live ones have seen everything. Who has a place in Kafka is past that."""
         held = checkpoints.load(self._connection, [pair.new for pair in pairs])
         new = [generation for generation, places in held.items() if not places.keys() - {STORE}]
+        if not new:
+            return
         targets = self._targets(pairs)
         position = self._position_to_reach(targets)
-        if new and position > 0:
+        if position > 0:
             self._builder.read_store(self._store, new, position)
             places = places_in_kafka(self._events, self._store, position, targets)
             for generation in new:

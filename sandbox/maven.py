@@ -33,7 +33,7 @@ def repository_url() -> str:
 def download(jars: Iterable[Jar], folder: Path) -> Iterator[tuple[Jar, Path]]:
     """Fetch jars into this folder, many side by side, and give them in their order. Raises OSError where one cannot be had.
 
-    jgo would ask for more than the jar, and take twice the time. Where a jar lies is Maven's repository layout
+    jgo would ask for more than the jar, and take six times as long. Where a jar lies is Maven's repository layout
     (https://maven.apache.org/repository/layout.html).
     """
     with (
