@@ -1,33 +1,23 @@
 """Lanes: generations folded side by side, each over a connection of its own; what failed is never folded past."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from psycopg import Connection, errors
 
-from eventlog.log import Batch, Source
 from projections import checkpoints, folding
 from projections.catalog import READ_MODELS
 from projections.checkpoints import Checkpoints
 from projections.generations import Generation
 from projections.lanes import Lanes
-from schemas.names import TOPICS
 from tests.projections.conftest import Rows
+from tests.projections.in_batches import SOURCES, in_batches
 from tests.published import lives_of_payments
 
 FACTS = lives_of_payments(40).facts
-SOURCES = [Source(topic, 0) for topic in TOPICS.values()]
 AT_ONCE = 25
-
-
-def batches() -> Iterator[Sequence[Batch]]:
-    for start in range(0, len(FACTS), AT_ONCE):
-        some = FACTS[start : start + AT_ONCE]
-        yield [
-            Batch(source, start + AT_ONCE, [fact for fact in some if fact.topic == source.topic]) for source in SOURCES
-        ]
 
 
 @pytest.fixture
@@ -46,7 +36,7 @@ def test_every_generation_sees_every_batch_over_however_many_connections(
     count: int, held: Checkpoints, connections: list[Connection[Any]], connection: Connection[Any], rows: Rows
 ) -> None:
     with Lanes(connections[:count], held) as lanes:
-        for some in batches():
+        for some in in_batches(FACTS, AT_ONCE):
             lanes.fold(some)
         after = lanes.finish()
 
@@ -60,7 +50,7 @@ def test_both_connections_have_work(
     held: Checkpoints, connections: list[Connection[Any]], connection: Connection[Any]
 ) -> None:
     with Lanes(connections, held) as lanes:
-        lanes.fold(next(batches()))
+        lanes.fold(next(in_batches(FACTS, AT_ONCE)))
 
     ends = connection.execute(
         "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ 'lane'"
@@ -71,7 +61,7 @@ def test_both_connections_have_work(
 def test_a_lane_that_failed_is_not_folded_past_and_the_other_stands_where_it_was(
     held: Checkpoints, connections: list[Connection[Any]], connection: Connection[Any]
 ) -> None:
-    first, second, third, *_ = batches()
+    first, second, third, *_ = in_batches(FACTS, AT_ONCE)
     with Lanes(connections, held) as lanes:
         lanes.fold(first)
         lanes.finish()

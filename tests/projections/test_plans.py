@@ -11,15 +11,14 @@ from domain.payment import PAYMENTS
 from domain.streams import Facts
 from domain.subscription import SUBSCRIPTIONS
 from domain.wallet import WALLETS, CreditsConsumed, Portion, wallet_id
-from eventlog.log import Batch, Source
-from projections import audit, checkpoints, credits, folding, payments, subscriptions
+from projections import audit, credits, payments, subscriptions
 from projections.generations import Generation
 from projections.payments import After, Filter
 from projections.tables import COPY_FROM_ROWS
 from runtime import postgres
 from runtime.postgres import Pool
-from schemas.names import TOPICS
 from tests.projections.conftest import Apply
+from tests.projections.in_batches import fold_all
 from tests.published import History, lives_of_payments
 from tests.samples import BEGINNING, PROJECT, initiated, purchased
 from tests.subscribing import created
@@ -134,15 +133,7 @@ def test_a_fold_that_began_with_empty_tables_finds_its_rows_by_key_in_full_ones(
     at_once: int, live: dict[str, Generation], connection: Connection[Any]
 ) -> None:
     """Postgres plans a fold's statements once, and hears how large its tables have become when they are analysed at last."""
-    facts = lives_of_payments(600).facts
-    sources = [Source(topic, 0) for topic in TOPICS.values()]
-    held = checkpoints.claim(connection, live.values(), sources)
-
-    for start in range(0, len(facts), at_once):
-        some = facts[start : start + at_once]
-        of_topics = [[fact for fact in some if fact.topic == source.topic] for source in sources]
-        batches = [Batch(source, start + at_once, found) for source, found in zip(sources, of_topics, strict=True)]
-        held = folding.fold(connection, held, batches)
+    fold_all(connection, live.values(), lives_of_payments(600).facts, at_once)
 
     connection.execute("SELECT pg_stat_force_next_flush()")
     read = connection.execute(

@@ -175,7 +175,7 @@ def after_some_facts(monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]
     monkeypatch.setattr("runtime.screen.Screen.progress", told)
 
 
-@pytest.mark.parametrize("application", ["tillstream replay", "tillstream replay reading"])
+@pytest.mark.parametrize("application", ["tillstream replay", "tillstream replay folding"])
 def test_postgres_lost_in_the_middle_costs_nothing_that_was_built(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, application: str
 ) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from eventlog.log import Batch, Source
-from projections import checkpoints, comparison, folding, generations
+from eventlog.log import Source
+from projections import comparison, generations
 from projections.catalog import READ_MODELS
 from projections.generations import Generation
 from projections.tables import COPY_FROM_ROWS, Table, to_json
-from schemas.envelope import Recorded
 from tests.projections.conftest import Rows
+from tests.projections.in_batches import fold_all
 from tests.published import lives_of_payments
 
 MANY = COPY_FROM_ROWS * 2
@@ -78,23 +78,12 @@ def test_batches_of_any_size_come_to_the_same_rows(
     one_by_one = [generations.create(connection, model, "following", "kafka") for model in READ_MODELS]
     pairs = [(live[generation.model.name], generation) for generation in one_by_one]
 
-    fold_all(connection, one_by_one, 1)
-    fold_all(connection, list(live.values()), at_once)
+    fold_all(connection, one_by_one, FACTS, 1)
+    fold_all(connection, live.values(), FACTS, at_once)
 
     compared = [table for pair in pairs for table in comparison.compare(connection, *pair)]
     assert [table.table for table in compared if not table.is_equal] == []
     assert sum(table.live_rows for table in compared) > len(FACTS)
-
-
-def fold_all(connection: Connection[Any], into: Sequence[Generation], at_once: int) -> None:
-    topics: set[str] = {fact.topic for fact in FACTS}
-    held = checkpoints.claim(connection, into, [Source(topic, 0) for topic in topics])
-    for start in range(0, len(FACTS), at_once):
-        held = folding.fold(connection, held, batches(FACTS[start : start + at_once], start + at_once, topics))
-
-
-def batches(facts: Sequence[Recorded], end: int, topics: set[str]) -> Sequence[Batch]:
-    return [Batch(Source(topic, 0), end, [fact for fact in facts if fact.topic == topic]) for topic in topics]
 
 
 @pytest.mark.parametrize("many", [1, MANY])
