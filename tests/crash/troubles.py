@@ -167,8 +167,10 @@ def _sleep_past(kind: str, step: str, seconds: float, relieved_of: str) -> Strik
     """The process that is at work is frozen until it has been relieved, and then wakes up and goes on."""
 
     def strike(platform: CrashPlatform, chance: random.Random) -> tuple[bool, str]:
+        deadline = time.monotonic() + _STRIKES_WITHIN_SECONDS
         at_work = _at_work(platform, kind, step)
-        before = _number(platform, relieved_of)
+        while (before := _number(platform, relieved_of)) < 0 and time.monotonic() < deadline:
+            at_work = _at_work(platform, kind, step)  # Postgres has just died, and who is at work may be another now.
         platform.parts.pause(at_work)
         time.sleep(seconds + chance.uniform(0, 1))
         deadline = time.monotonic() + _STRIKES_WITHIN_SECONDS
